@@ -1,0 +1,1 @@
+"""Stage 6, answer: HTTP, live updates, the dashboard's files."""

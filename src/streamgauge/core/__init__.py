@@ -1,0 +1,1 @@
+"""What every stage uses: clock, errors, lifecycle, self-metrics. Knows no stage."""

@@ -1,0 +1,66 @@
+"""One taxonomy of operating errors. Bugs are not here: they crash loudly.
+
+Each error says what is wrong (`message`) and what to do (`hint`). Which HTTP status it becomes is decided in one
+table, `streamgauge.api.errors`; which exit code, in `streamgauge.cli`.
+"""
+
+from __future__ import annotations
+
+
+class StreamgaugeError(Exception):
+    """An operating error with a stable code, for people and programs."""
+
+    code = "internal"
+
+    def __init__(self, message: str, *, hint: str = "", code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(StreamgaugeError):
+    """The caller asked for something that can't be: malformed, unknown or out of bounds."""
+
+    code = "invalid_request"
+
+
+class BodyTooLarge(StreamgaugeError):
+    code = "body_too_large"
+
+
+class UnsupportedMediaType(StreamgaugeError):
+    code = "unsupported_media_type"
+
+
+class NotFound(StreamgaugeError):
+    code = "not_found"
+
+
+class Overloaded(StreamgaugeError):
+    """A bounded queue is full. Nothing was accepted; try again after `retry_after_s`."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(Overloaded):
+    """A part that is needed can't do its work now (disk full, engine down, shutting down)."""
+
+    code = "unavailable"
+
+
+class ConfigError(StreamgaugeError):
+    """The settings can't be used as they are; the program doesn't start."""
+
+    code = "invalid_config"
+
+
+class AlreadyRunning(StreamgaugeError):
+    """The data folder or the port is taken."""
+
+    code = "already_running"

@@ -1,0 +1,1 @@
+"""Stage 1, in: decode, validate, bound, key, append."""

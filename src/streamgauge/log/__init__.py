@@ -1,0 +1,1 @@
+"""Stage 2, keep: the durable log of events."""

@@ -1,0 +1,138 @@
+"""The nouns of Streamgauge: frozen data, no I/O.
+
+Times are integers in milliseconds since the Unix epoch, UTC, and end in `_ms`, except in the envelope that is
+written to the log, where `timestamp` and `received_at` keep the names that users send and query.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+
+OTHER: Final = "(other)"
+"""The value of a dimension that stands for all values over a limit."""
+
+UNKNOWN: Final = "(unknown)"
+"""The value of a dimension that an event does not have."""
+
+
+class Rejection(msgspec.Struct, frozen=True, gc=False):
+    """Why an item was not accepted as an event. `code` is stable; `message` is for people."""
+
+    code: str
+    message: str
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One event as the log keeps it: what the ingest API decided, around what the client sent.
+
+    One line of JSON, without a line feed. An item that ingest refused is kept too, with `rejection` set and the
+    item as it came in `original`, so that the dead letter table is filled by the same durable path.
+    """
+
+    event_id: str
+    event: str
+    timestamp: int
+    received_at: int
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    producer: str | None = None
+    sequence: int | None = None
+    rejection: Rejection | None = None
+    original: str | None = None
+    properties: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Pane(msgspec.Struct, frozen=True, gc=False):
+    """One emitted result of a rollup's window: additive within (metric, start, dimensions)."""
+
+    metric: str
+    start_ms: int
+    value: float
+    dimensions: Mapping[str, str]
+
+
+class Freshness(msgspec.Struct, frozen=True, gc=False):
+    """How true an answer is by now.
+
+    `complete_up_to_ms` is the watermark: every accepted event before it has been counted.
+    `lag_ms` is how long the oldest event that is accepted but not yet queryable has been waiting; 0 when none is.
+    `lag_events` is how many such events there are.
+    """
+
+    complete_up_to_ms: int
+    lag_ms: int
+    lag_events: int
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """How values become one number. `field` is the property whose numbers are taken; empty for a count."""
+
+    kind: Literal["count", "sum", "min", "max"]
+    field: str = ""
+
+
+class Rollup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows pre-aggregated by time and dimensions; the API calls it a metric.
+
+    An event is counted when its name is `event` (any, where absent) and each property named in `where` has the value
+    given, or one of the values given. `measure` is `"count"` or one of `{sum = "price"}`, `{min = …}`, `{max = …}`.
+    `window` is a whole number of minutes that divides a day.
+    """
+
+    name: str
+    dimensions: tuple[str, ...] = ()
+    event: str | None = None
+    where: Mapping[str, str | int | float | bool | list[str | int | float | bool]] = {}
+    measure: str | Mapping[str, str] = "count"
+    window: str = "60s"
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"the rollup name {self.name!r} must match {_NAME.pattern}")
+        for dimension in self.dimensions:
+            if not _NAME.fullmatch(dimension):
+                raise ValueError(f"the dimension {dimension!r} of rollup {self.name!r} must match {_NAME.pattern}")
+        if len(set(self.dimensions)) != len(self.dimensions):
+            raise ValueError(f"the dimensions of rollup {self.name!r} repeat a name")
+        _ = self.measured, self.window_ms
+
+    @property
+    def measured(self) -> Measure:
+        if self.measure == "count":
+            return Measure("count")
+        if isinstance(self.measure, Mapping) and len(self.measure) == 1:
+            ((kind, field),) = self.measure.items()
+            if kind in ("sum", "min", "max") and field:
+                return Measure(kind, field)  # type: ignore[arg-type]
+        raise ValueError(
+            f"the measure of rollup {self.name!r} must be 'count' or one of "
+            '{sum = "property"}, {min = "property"}, {max = "property"}'
+        )
+
+    @property
+    def window_ms(self) -> int:
+        window_ms = parse_duration_ms(self.window)
+        if window_ms % MINUTE_MS or DAY_MS % window_ms:
+            raise ValueError(f"the window of rollup {self.name!r} must be whole minutes that divide a day, like '60s'")
+        return window_ms
+
+
+def parse_duration_ms(text: str) -> int:
+    """`90s`, `5m`, `36h`, `7d`, `2w` → milliseconds, more than 0. Raises ValueError."""
+    found = _DURATION.fullmatch(text)
+    if found is None or int(found[1]) == 0:
+        raise ValueError(f"{text!r} is not a duration: write a number and one of s, m, h, d, w, like '24h'")
+    return int(found[1]) * _UNIT_MS[found[2]]
+
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_DURATION: Final = re.compile(r"(\d{1,9})([smhdw])")
+_UNIT_MS: Final = {"s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}

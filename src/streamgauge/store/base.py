@@ -1,0 +1,45 @@
+"""The seams of the store, split by capability: the stream writes, the query service reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+
+
+class RowBatch(msgspec.Struct, frozen=True):
+    """Rows for one table. The same `batch_id` always comes with the same rows, so that writing twice is writing once.
+
+    `rows` has the columns of the table in `streamgauge.store.schema`, or a subset where the others have defaults.
+    """
+
+    table: str
+    batch_id: str
+    rows: pa.Table
+
+
+class StoreWriter(Protocol):
+    """Used from one thread at a time."""
+
+    def write(self, batch: RowBatch) -> None:
+        """Return once the rows are durable and visible to readers. Idempotent by batch id within the last 1,000
+        batches of a table. Raises `Unavailable`; the rows may then be written or not: try again with the same id.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class StoreReader(Protocol):
+    """Used from any thread."""
+
+    async def query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Rows of a read-only query. Values come only by `parameters`, as `{name:Type}` in the text.
+
+        Raises `InvalidRequest` where a limit (time, rows) is exceeded, `Unavailable` when the engine is not there.
+        """
+        ...
+
+    def close(self) -> None: ...
