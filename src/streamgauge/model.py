@@ -133,6 +133,26 @@ def parse_duration_ms(text: str) -> int:
     return int(found[1]) * _UNIT_MS[found[2]]
 
 
+class EventSample(msgspec.Struct, frozen=True):
+    """An event as the live feed shows it."""
+
+    event: str
+    timestamp_ms: int
+    user_id: str | None
+    properties: Mapping[str, Any]
+
+
+class LiveUpdate(msgspec.Struct, frozen=True):
+    """What one micro-batch changed. `metrics` has what was added to each metric that counts or sums, and the number of
+    panes of each that takes extremes; event times are in `[from_ms, to_ms)`, whole minutes."""
+
+    events_count: int
+    metrics: Mapping[str, float]
+    from_ms: int
+    to_ms: int
+    sample: tuple[EventSample, ...]
+
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DURATION: Final = re.compile(r"(\d{1,9})([smhdw])")
 _UNIT_MS: Final = {"s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from streamgauge.core.lifecycle import StageState
 from streamgauge.model import Freshness
 from streamgauge.stream.spec import PipelineSpec
 
@@ -20,4 +21,10 @@ class Runner(Protocol):
 
     def stop(self) -> None: ...
 
-    def freshness(self) -> Freshness: ...
+    async def freshness(self) -> Freshness: ...
+
+    def state(self) -> StageState: ...
+
+    def next_sequence(self, producer: str) -> int:
+        """One past the highest number of this producer that was processed; 0 where there is none."""
+        ...

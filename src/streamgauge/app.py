@@ -1,0 +1,192 @@
+"""The composition root: Settings → a running system. Only this module chooses adapters.
+
+    events ──▶ ingest ──▶ log ──▶ runner ──▶ store ──▶ query ──▶ HTTP API, dashboard
+                                    └──────── live ──────────────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from litestar.types import ASGIApp
+
+from streamgauge.api.events import ingest_routes
+from streamgauge.api.http import InFlight, create_http
+from streamgauge.api.live import LiveHub, live_route
+from streamgauge.api.metrics import metrics_routes
+from streamgauge.api.state import state_routes
+from streamgauge.config import Settings
+from streamgauge.core.clock import Clock, SystemClock
+from streamgauge.core.errors import ConfigError
+from streamgauge.core.lifecycle import FolderLock, StageState, check_port_is_free, is_loopback
+from streamgauge.core.selfmetrics import SelfMetrics
+from streamgauge.ingest.accept import Ingest
+from streamgauge.ingest.identity import EventIds
+from streamgauge.ingest.imports import ImportRegistry
+from streamgauge.log.sqlite import SqliteLog
+from streamgauge.model import Freshness
+from streamgauge.query.metrics import MetricsService
+from streamgauge.store.client import StoreClients, migrate
+from streamgauge.store.reader import ClickHouseReader
+from streamgauge.store.writer import ClickHouseWriter
+from streamgauge.stream.embedded import EmbeddedRunner
+from streamgauge.stream.spec import PipelineSpec
+from streamgauge.stream.state import RunnerState
+
+_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_IN_FLIGHT_S_MAX: Final = 5.0
+
+
+class System:
+    """The embedded system behind one port: made by `open`, running in `run`, gone after `close`."""
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Clock) -> System:
+        """Open the log and the store side by side. Raises ConfigError, Unavailable."""
+        log_folder = _folder_of(settings.log_url)
+        log = await SqliteLog.open(log_folder, settings.embedded_log, settings.retention.log_days, clock)
+        clients = await asyncio.to_thread(_open_store, settings)
+        return cls(settings, log, clients, clock)
+
+    def __init__(self, settings: Settings, log: SqliteLog, clients: StoreClients, clock: Clock) -> None:
+        """The picture, drawn once."""
+        data, metrics = settings.data_path, SelfMetrics()
+        self._settings, self._log, self._metrics = settings, log, metrics
+        self._writer = ClickHouseWriter(clients)
+        self._reader = ClickHouseReader(clients, settings.query)
+        self._state = RunnerState(data / "stream" / "state.db")
+        self._live = LiveHub(self._freshness, metrics)
+        self._runner = EmbeddedRunner(
+            log, self._writer, self._state, clock, metrics, self._live.publish, settings.stream.batch_interval_ms
+        )
+        self._imports = ImportRegistry(data / "imports.db", self._runner.next_sequence)
+        ingest = Ingest(log, clock, settings.ingest, metrics, EventIds())
+        promoted = settings.store_tables.promoted_dimensions
+        queries = MetricsService(self._reader, settings.rollups, promoted, settings.query, clock)
+        routes = [
+            *ingest_routes(ingest, self._imports, settings.ingest.body_bytes_max),
+            *metrics_routes(queries, self._freshness, metrics),
+            live_route(self._live),
+            *state_routes(self._stages, metrics),
+        ]
+        allowed_hosts = _LOOPBACK_NAMES if is_loopback(settings.server.host) else None
+        self._http = InFlight(create_http(routes, metrics, allowed_hosts))
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Serve until `stop` is set or a part fails, then end in the order of the flow: no new requests, those under
+        way, what the log holds. Raises what made a part fail."""
+        server = _server(self._http, self._settings)
+        tasks = {
+            asyncio.create_task(server.serve(), name="server"),
+            runner := asyncio.create_task(self._runner.run(pipeline(self._settings)), name="runner"),
+            stopping := asyncio.create_task(stop.wait(), name="stop"),
+        }
+        ready()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        server.stop()
+        self._live.close()
+        await self._http.drained(_IN_FLIGHT_S_MAX)
+        self._runner.stop()
+        await asyncio.wait({runner}, timeout=self._settings.server.drain_s_max)
+        runner.cancel()
+        stopping.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def close(self) -> None:
+        await self._log.close()
+        self._imports.close()
+        self._state.close()
+        await asyncio.to_thread(self._reader.close)
+        await asyncio.to_thread(self._writer.close)
+
+    async def _freshness(self) -> Freshness:
+        return await self._runner.freshness()
+
+    async def _stages(self) -> Mapping[str, StageState]:
+        """The state of each stage; brings the gauges up to date on the way."""
+        fresh, stats, metrics = await self._runner.freshness(), self._log.stats(), self._metrics
+        metrics.stream_lag_events.set(fresh.lag_events)
+        metrics.stream_lag_seconds.set(fresh.lag_ms / 1000)
+        metrics.stream_complete_up_to.set(fresh.complete_up_to_ms / 1000)
+        metrics.log_queue_bytes.set(stats.queue_bytes)
+        metrics.log_size_bytes.set(self._log.size_bytes())
+        metrics.log_commits.set(stats.group_commits)
+        return {
+            "ingest": StageState("ready"),
+            "log": StageState("ready", details={"queue_bytes": stats.queue_bytes}),
+            "stream": self._runner.state(),
+            "store": await self._reader.state(),
+        }
+
+
+async def serve(settings: Settings, ready: Callable[[], None]) -> None:
+    """Run the embedded system until SIGTERM or SIGINT. `ready` is called once it listens.
+
+    Raises AlreadyRunning, ConfigError, Unavailable where it can't start.
+    """
+    _check_exposure(settings.server.host)
+    check_port_is_free(settings.server.host, settings.server.port)
+    lock = FolderLock(settings.data_path)
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    try:
+        system = await System.open(settings, SystemClock())
+        try:
+            await system.run(stop, ready)
+        finally:
+            await system.close()
+    finally:
+        lock.release()
+
+
+def pipeline(settings: Settings) -> PipelineSpec:
+    stream = settings.stream
+    return PipelineSpec(
+        settings.rollups, stream.watermark_delay_ms, stream.idle_partition_ms, stream.dimension_chars_max
+    )
+
+
+def _open_store(settings: Settings) -> StoreClients:
+    clients = StoreClients(settings.store_url)
+    client = clients.connect()
+    migrate(client, settings.retention, settings.store_tables)
+    client.close()
+    return clients
+
+
+def _folder_of(log_url: str) -> Path:
+    parts = urlsplit(log_url)
+    if parts.scheme != "sqlite" or not parts.path.strip("/"):
+        raise ConfigError(f"{log_url!r} is not a log", hint="write sqlite:///folder")
+    return Path(parts.path[1:])
+
+
+def _server(http: ASGIApp, settings: Settings) -> Server:
+    return Server(
+        http,
+        address=settings.server.host,
+        port=settings.server.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )
+
+
+def _check_exposure(host: str) -> None:
+    if not is_loopback(host):
+        raise ConfigError(
+            f"--host {host} would let others on the network send and read events without a key",
+            hint="keep the default host and put a proxy that authenticates in front of it",
+        )

@@ -1,0 +1,73 @@
+"""What holds for the life of the process: the lock on the data folder, the port, the state of each stage."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from streamgauge.core.errors import AlreadyRunning, ConfigError
+
+State = Literal["starting", "ready", "degraded", "stopping"]
+
+
+class StageState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of one stage, for `/readyz`. `reason` says what is wrong where it isn't ready."""
+
+    state: State
+    reason: str = ""
+    details: Mapping[str, Any] = {}
+
+
+class FolderLock:
+    """An advisory lock on a data folder, released when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises AlreadyRunning where another process has it, ConfigError where the folder can't be made."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(folder / "streamgauge.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"can't use the data folder {folder}: {error.strerror}", hint="choose another with --data"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._file, 32).decode(errors="replace").strip()
+            os.close(self._file)
+            raise AlreadyRunning(
+                f"the data folder {folder.resolve()} is in use by another streamgauge (process {holder or 'unknown'})",
+                hint="stop that one, or choose another folder with --data",
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._file)
+
+
+def check_port_is_free(host: str, port: int) -> None:
+    """Raises AlreadyRunning where something listens at the port, ConfigError where the host is not ours."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # As the server will: a port in TIME_WAIT after a restart is free, a port that is listened at is not.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        if getattr(error, "errno", None) in (98, 48):  # EADDRINUSE on Linux, macOS
+            raise AlreadyRunning(
+                f"port {port} on {host} is in use by another program",
+                hint="choose another with --port, or find it with: ss -ltnp",
+            ) from error
+        raise ConfigError(f"can't listen on {host}:{port}: {error}", hint="check --host and --port") from error
+
+
+def is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,164 @@
+"""The ingest stage: a body goes in, its events are in the log when `accept` returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from streamgauge.config import IngestSettings
+from streamgauge.core.clock import Clock
+from streamgauge.core.errors import InvalidRequest
+from streamgauge.core.selfmetrics import SelfMetrics
+from streamgauge.ingest.decode import Format, decompress, format_of, split
+from streamgauge.ingest.identity import EventIds
+from streamgauge.ingest.validate import EventValidator, ItemError, original_text
+from streamgauge.log.base import EventLog, Record
+from streamgauge.model import Envelope, Rejection
+
+_PRODUCER: Final = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+_SEQUENCE_MAX: Final = 2**62
+
+
+class RejectedItem(msgspec.Struct, frozen=True):
+    index: int
+    code: str
+    message: str
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """`count` events are durable; each rejected item is durable too, for the dead letter table."""
+
+    count: int
+    rejected: tuple[RejectedItem, ...] = ()
+
+
+class Numbering(msgspec.Struct, frozen=True):
+    """Items of a body numbered by their producer: the item at index i is number `first + i`."""
+
+    producer: str
+    first: int
+
+
+class Ingest:
+    def __init__(
+        self,
+        log: EventLog,
+        clock: Clock,
+        limits: IngestSettings,
+        metrics: SelfMetrics,
+        event_ids: EventIds,
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._limits = limits
+        self._metrics = metrics
+        self._validator = EventValidator(limits, event_ids)
+        self._event_ids = event_ids
+        self._encode = msgspec.json.Encoder().encode
+
+    async def accept(
+        self, body: bytes, content_type: str | None, encoding: str | None, numbering: Numbering | None = None
+    ) -> Accepted:
+        """Append what the body holds. Raises InvalidRequest, BodyTooLarge, UnsupportedMediaType (nothing was kept)
+        and what the log raises (`Overloaded`, `Unavailable`)."""
+        format_ = format_of(content_type)
+        plain = decompress(body, encoding, self._limits.body_bytes_max)
+        records, rejected = self._records(plain, format_, numbering)
+        await self._log.append(records)
+        self._count(len(records) - len(rejected), rejected, len(plain))
+        return Accepted(len(records) - len(rejected), tuple(rejected))
+
+    def _records(
+        self, body: bytes, format_: Format, numbering: Numbering | None
+    ) -> tuple[list[Record], list[RejectedItem]]:
+        quick = self._quick_records(body, format_, numbering)
+        if quick is not None:
+            return quick, []
+        return self._careful_records(split(body, format_), numbering)
+
+    def _quick_records(self, body: bytes, format_: Format, numbering: Numbering | None) -> list[Record] | None:
+        """The records of a body in which nothing is wrong; None where something is, or may be."""
+        items = self._validator.decode_quickly(body, as_lines=format_ == "ndjson")
+        if not items:
+            return None
+        now_ms = self._clock.now_ms()
+        envelope, record = self._validator.envelope, self._record
+        try:
+            if numbering is None:
+                return [record(envelope(item, now_ms)) for item in items]
+            return [
+                record(envelope(item, now_ms, numbering.producer, sequence))
+                for sequence, item in enumerate(items, numbering.first)
+            ]
+        except ItemError:
+            return None
+
+    def _careful_records(
+        self, raw_items: Sequence[bytes], numbering: Numbering | None
+    ) -> tuple[list[Record], list[RejectedItem]]:
+        now_ms = self._clock.now_ms()
+        producer, first = (numbering.producer, numbering.first) if numbering else (None, 0)
+        records: list[Record] = []
+        rejected: list[RejectedItem] = []
+        for index, raw in enumerate(raw_items):
+            sequence = first + index if numbering else None
+            try:
+                item = self._validator.decode_carefully(raw)
+                records.append(self._record(self._validator.envelope(item, now_ms, producer, sequence)))
+            except ItemError as error:
+                rejected.append(RejectedItem(index, error.code, error.message))
+                records.append(self._rejection_record(raw, error, now_ms, producer, sequence))
+        return records, rejected
+
+    def _record(self, envelope: Envelope) -> Record:
+        line = self._encode(envelope)
+        if len(line) > self._limits.event_bytes_max:
+            raise ItemError("too_large", f"the event is over {self._limits.event_bytes_max:,} bytes")
+        key = envelope.user_id or envelope.anonymous_id or envelope.event_id
+        return Record(key.encode(), line)
+
+    def _rejection_record(
+        self, raw: bytes, error: ItemError, now_ms: int, producer: str | None, sequence: int | None
+    ) -> Record:
+        event_id = self._event_ids.new()
+        envelope = Envelope(
+            event_id=event_id,
+            event="",
+            timestamp=now_ms,
+            received_at=now_ms,
+            producer=producer,
+            sequence=sequence,
+            rejection=Rejection(error.code, error.message),
+            original=original_text(raw, self._limits.event_bytes_max),
+        )
+        return Record(event_id.encode(), self._encode(envelope))
+
+    def _count(self, accepted: int, rejected: Sequence[RejectedItem], body_bytes: int) -> None:
+        self._metrics.ingest_bytes.inc(body_bytes)
+        self._metrics.ingest_events.labels("accepted").inc(accepted)
+        if rejected:
+            self._metrics.ingest_events.labels("rejected").inc(len(rejected))
+            for item in rejected:
+                self._metrics.ingest_rejected.labels(item.code).inc()
+
+
+def numbering_of(producer: str | None, sequence: str | None) -> Numbering | None:
+    """The headers of a numbered body; None where there are none. Raises InvalidRequest."""
+    if producer is None and sequence is None:
+        return None
+    if producer is None or sequence is None:
+        raise InvalidRequest(
+            "Streamgauge-Producer and Streamgauge-Sequence go together", hint="send both headers, or neither"
+        )
+    if not _PRODUCER.fullmatch(producer):
+        raise InvalidRequest(
+            "Streamgauge-Producer is not a name", hint="1 to 128 characters of A-Z a-z 0-9 . _ : and -"
+        )
+    if not (sequence.isascii() and sequence.isdecimal() and int(sequence[:20]) <= _SEQUENCE_MAX):
+        raise InvalidRequest("Streamgauge-Sequence is not a number", hint="an integer from 0 to 2^62")
+    return Numbering(producer, int(sequence))
+
+

@@ -1,0 +1,59 @@
+"""The register of imports: what an interrupted import needs to go on as it began."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from streamgauge.core.errors import InvalidRequest, Unavailable
+
+_SOURCE_CHARS_MAX = 1_024
+
+
+class Import(msgspec.Struct, frozen=True):
+    """A numbered sequence that is sent once. `shift_ms` is added to its times; `next_sequence` is one past the highest
+    number that was processed; `created` is True at its first registration."""
+
+    producer: str
+    source: str
+    shift_ms: int
+    next_sequence: int
+    created: bool
+
+
+class ImportRegistry:
+    def __init__(self, file: Path, next_sequence: Callable[[str], int]) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._database.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "CREATE TABLE IF NOT EXISTS imports"
+            " (producer TEXT PRIMARY KEY, source TEXT NOT NULL, shift_ms INTEGER NOT NULL)"
+        )
+        self._lock = asyncio.Lock()
+        self._next_sequence = next_sequence
+
+    async def register(self, producer: str, source: str, shift_ms: int) -> Import:
+        """What was registered first under this name stays. Raises InvalidRequest, Unavailable."""
+        if not (0 < len(source) <= _SOURCE_CHARS_MAX and abs(shift_ms) < 2**53):
+            raise InvalidRequest(
+                "an import has a source and a shift", hint=f"source: 1 to {_SOURCE_CHARS_MAX} characters; shift_ms: a number"
+            )
+        async with self._lock:
+            try:
+                created, row = await asyncio.to_thread(self._insert_or_find, producer, source, shift_ms)
+            except sqlite3.Error as error:
+                raise Unavailable(f"the register of imports can't be written: {error}") from error
+        return Import(producer, row[0], row[1], self._next_sequence(producer), created)
+
+    def _insert_or_find(self, producer: str, source: str, shift_ms: int) -> tuple[bool, tuple[str, int]]:
+        inserted = self._database.execute("INSERT OR IGNORE INTO imports VALUES (?, ?, ?)", (producer, source, shift_ms))
+        found = self._database.execute("SELECT source, shift_ms FROM imports WHERE producer = ?", (producer,))
+        return inserted.rowcount == 1, found.fetchone()
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,196 @@
+"""Items to events: what an event is, and the bounds of every part of it.
+
+Two ways lead to the same envelopes. The quick way lets msgspec check whole batches against types that carry the
+bounds; the careful way checks one item at a time and knows why it is wrong. A body goes the quick way first; where
+anything in it is wrong, it goes the careful way from the start. A property test holds both to the same result.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from streamgauge.config import IngestSettings
+from streamgauge.ingest.identity import EventIds
+from streamgauge.model import Envelope
+
+TIMESTAMP_MS_END: Final = 4_102_444_800_000
+"""2100-01-01: timestamps are in [1970, 2100), which every table and every client can hold."""
+
+_INT_MIN: Final = -(2**63)
+_INT_MAX: Final = 2**63 - 1
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+
+_JSON_TYPES: Final = {str: "a string", int: "an integer", float: "a number", bool: "a boolean", list: "an array", dict: "an object"}
+
+
+class ItemError(Exception):
+    """Why one item is not an event: a stable code and a message for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class EventValidator:
+    """Makes envelopes of items."""
+
+    def __init__(self, limits: IngestSettings, event_ids: EventIds) -> None:
+        self._limits = limits
+        self._event_ids = event_ids
+        name = Annotated[str, msgspec.Meta(max_length=limits.name_chars_max)]
+        text = Annotated[str, msgspec.Meta(max_length=limits.string_chars_max)]
+        integer = Annotated[int, msgspec.Meta(ge=_INT_MIN, le=_INT_MAX)]
+        item: Any = dict[name, text | integer | float | bool | None | list[Any] | dict[str, Any]]  # type: ignore[valid-type]
+        self._items = msgspec.json.Decoder(list[item])
+        self._item = msgspec.json.Decoder(item)
+
+    def decode_quickly(self, body: bytes, *, as_lines: bool) -> list[dict[str, Any]] | None:
+        """All items of a body, of which every name, string and number is within bounds; None where that is not so,
+        or can't be told this way (values that are themselves arrays or objects)."""
+        is_array = not as_lines and body.lstrip()[:1] == b"["
+        items: list[dict[str, Any]]
+        try:
+            if as_lines:
+                items = self._item.decode_lines(body)
+            elif is_array:
+                items = self._items.decode(body)
+            else:
+                items = [self._item.decode(body)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        # Each item has one opening brace. More of them, or a bracket, may be nesting (or text that looks like it).
+        nested = body.count(b"{") > len(items) or body.count(b"[") > is_array
+        return None if nested else items
+
+    def decode_carefully(self, raw: bytes) -> dict[str, Any]:
+        """One item, checked in every part. Raises ItemError."""
+        limits = self._limits
+        try:
+            item = msgspec.json.decode(raw)
+        except RecursionError:
+            raise _too_deep(limits.nesting_depth_max) from None
+        except msgspec.ValidationError as error:
+            raise ItemError("number_out_of_range", f"a number is too large: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ItemError("malformed", f"this is not valid JSON: {error}") from None
+        if type(item) is not dict:
+            raise ItemError("not_an_object", f"an event is a JSON object, not {describe(item)}")
+        self._check(item, limits.nesting_depth_max)
+        return item
+
+    def _check(self, value: Any, depth_left: int) -> None:
+        """Raises ItemError where any part of the value is out of bounds."""
+        limits = self._limits
+        match value:
+            case str() if len(value) > limits.string_chars_max:
+                raise ItemError("string_too_long", f"a string is over {limits.string_chars_max:,} characters")
+            case int() if not _INT_MIN <= value <= _INT_MAX:
+                raise ItemError("number_out_of_range", "an integer does not fit in 64 bits")
+            case dict() | list() if depth_left <= 0:
+                raise _too_deep(limits.nesting_depth_max)
+            case dict():
+                for name, part in value.items():
+                    if len(name) > limits.name_chars_max:
+                        raise ItemError("name_too_long", f"a name is over {limits.name_chars_max:,} characters")
+                    self._check(part, depth_left - 1)
+            case list():
+                for part in value:
+                    self._check(part, depth_left - 1)
+
+    def envelope(
+        self, item: dict[str, Any], received_at_ms: int, producer: str | None = None, sequence: int | None = None
+    ) -> Envelope:
+        """The event that a decoded item is; takes the item's own fields out of it. Raises ItemError."""
+        pop = item.pop
+        event = pop("event", None)
+        if type(event) is not str or not event:
+            raise _bad_event(event)
+        if len(event) > self._limits.name_chars_max:
+            raise ItemError("name_too_long", f"`event` is over {self._limits.name_chars_max:,} characters")
+        timestamp = pop("timestamp", None)
+        user_id = pop("user_id", None)
+        anonymous_id = pop("anonymous_id", None)
+        event_id = pop("event_id", None)
+        if len(item) > self._limits.properties_max:
+            raise ItemError("too_many_properties", f"there are over {self._limits.properties_max:,} properties")
+        return Envelope(
+            event_id=self._event_ids.new() if event_id is None else self._identifier("event_id", event_id, required=True),
+            event=event,
+            timestamp=received_at_ms if timestamp is None else timestamp_ms(timestamp),
+            received_at=received_at_ms,
+            user_id=None if user_id is None else self._identifier("user_id", user_id),
+            anonymous_id=None if anonymous_id is None else self._identifier("anonymous_id", anonymous_id),
+            producer=producer,
+            sequence=sequence,
+            properties=item,
+        )
+
+    def _identifier(self, name: str, value: Any, *, required: bool = False) -> Any:
+        """The canonical text of an id: 123 and "123" are the same; "" is none. Raises ItemError."""
+        if type(value) is int:
+            return str(value)
+        if type(value) is not str or (required and not value):
+            raise ItemError(f"invalid_{name}", f"`{name}` must be a string or an integer, not {describe(value)}")
+        if len(value) > self._limits.name_chars_max:
+            raise ItemError(f"invalid_{name}", f"`{name}` is over {self._limits.name_chars_max:,} characters")
+        return value or None
+
+
+def timestamp_ms(value: Any) -> int:
+    """RFC 3339 text or milliseconds since 1970 → milliseconds, fractions of one cut off. Raises ItemError.
+
+    A leap second (`23:59:60Z`, RFC 3339 section 5.7) is the second after it, as in Unix time.
+    """
+    if type(value) is str:
+        milliseconds = _parse_rfc3339(value)
+    elif type(value) is int or (type(value) is float and value == value // 1):
+        milliseconds = int(value)
+    else:
+        raise ItemError("invalid_timestamp", f"`timestamp` must be RFC 3339 or milliseconds, not {describe(value)}")
+    if not 0 <= milliseconds < TIMESTAMP_MS_END:
+        raise ItemError("timestamp_out_of_range", "`timestamp` must be from 1970-01-01 to 2099-12-31")
+    return milliseconds
+
+
+def _parse_rfc3339(text: str) -> int:
+    leap = 0
+    if text[16:19] == ":60":
+        text, leap = f"{text[:16]}:59{text[19:]}", 1_000
+    try:
+        # fromisoformat reads more of ISO 8601 than RFC 3339 allows: dates as week or ordinal numbers, no separators.
+        if not (text[4:5] == text[7:8] == "-" and text[10:11] in ("T", "t", " ")):
+            raise ValueError("no date and time")
+        moment = datetime.fromisoformat(text.upper())
+        if moment.tzinfo is None:
+            raise ValueError("no offset")
+        return (moment - _EPOCH) // _MS + leap
+    except (ValueError, OverflowError):
+        raise ItemError(
+            "invalid_timestamp",
+            f"`timestamp` {text[:64]!r} is not RFC 3339 with an offset, like 2026-01-01T12:00:00Z",
+        ) from None
+
+
+def describe(value: Any) -> str:
+    return "null" if value is None else _JSON_TYPES.get(type(value), "something else")
+
+
+def _bad_event(event: Any) -> ItemError:
+    if event is None:
+        return ItemError("missing_event", 'the event has no name: add "event", like {"event": "page_view"}')
+    return ItemError("invalid_event", f"`event` must be a string that is not empty, not {describe(event)}")
+
+
+def _too_deep(depth_max: int) -> ItemError:
+    return ItemError("too_deep", f"the event is nested over {depth_max} levels deep")
+
+
+def original_text(raw: bytes, bytes_max: int) -> str:
+    """What was sent, for the dead letter table: at most `bytes_max` bytes of it, undecodable ones replaced."""
+    return raw[:bytes_max].decode("utf-8", errors="replace")
+

@@ -1,0 +1,215 @@
+"""What is asked: the parameters of `GET /metrics`, checked and made exact. Pure; knows no SQL."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from streamgauge.core.errors import InvalidRequest
+from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, Rollup, parse_duration_ms
+
+_OWN_PARAMETERS: Final = frozenset({"name", "range", "from", "to", "step", "group_by", "filter", "limit"})
+_POINTS_WANTED: Final = 200
+_STEPS_MS: Final = tuple(
+    [minutes * MINUTE_MS for minutes in (1, 2, 5, 10, 15, 30)]
+    + [hours * HOUR_MS for hours in (1, 2, 3, 6, 12)]
+    + [days * DAY_MS for days in (1, 2, 7, 30)]
+)
+_TIME_MS_END: Final = 4_102_444_800_000
+_DEFAULT_RANGE: Final = "24h"
+_MS: Final = timedelta(milliseconds=1)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """`[from_ms, to_ms)` in whole windows of the metric. `step_ms` is the width of a point, aligned to UTC.
+    `filters` must all hold. `limit` is of a breakdown's rows."""
+
+    metric: Rollup
+    from_ms: int
+    to_ms: int
+    step_ms: int
+    group_by: str | None
+    filters: tuple[tuple[str, str], ...]
+    limit: int
+
+
+class QuestionLimits(msgspec.Struct, frozen=True):
+    points_max: int
+    groups_max: int
+
+
+def parse_question(
+    parameters: Sequence[tuple[str, str]], metrics: Mapping[str, Rollup], now_ms: int, limits: QuestionLimits
+) -> Question:
+    """Raises InvalidRequest that names what would have been right."""
+    metric = _metric(_single(parameters, "name"), metrics)
+    _check_known(parameters, metric)
+    group_by = _single(parameters, "group_by")
+    if group_by is not None:
+        _check_dimension(group_by, metric)
+    from_ms, to_ms, step_ms = _time(parameters, metric, now_ms)
+    if group_by is None and (to_ms - from_ms) / step_ms > limits.points_max:
+        raise InvalidRequest(
+            f"that would be over {limits.points_max:,} points", hint="choose a longer step or a shorter range"
+        )
+    return Question(
+        metric, from_ms, to_ms, step_ms, group_by, _filters(parameters, metric), _limit(parameters, limits.groups_max)
+    )
+
+
+def _single(parameters: Sequence[tuple[str, str]], name: str) -> str | None:
+    values = [value for key, value in parameters if key == name]
+    if len(values) > 1:
+        raise InvalidRequest(f"the parameter {name!r} is given {len(values)} times", hint="give it once")
+    return values[0] if values else None
+
+
+def _metric(name: str | None, metrics: Mapping[str, Rollup]) -> Rollup:
+    if not name:
+        raise InvalidRequest(
+            "the parameter 'name' is missing", code="missing_parameter", hint=f"the metrics are: {_listed(metrics)}"
+        )
+    if name not in metrics:
+        raise InvalidRequest(
+            f"there is no metric {name[:64]!r}",
+            code="unknown_metric",
+            hint=f"{_did_you_mean(name, metrics)}the metrics are: {_listed(metrics)}",
+        )
+    return metrics[name]
+
+
+def _check_known(parameters: Sequence[tuple[str, str]], metric: Rollup) -> None:
+    known = _OWN_PARAMETERS.union(metric.dimensions)
+    for key, _ in parameters:
+        if key not in known:
+            raise InvalidRequest(
+                f"{key[:64]!r} is neither a parameter nor a dimension of {metric.name}",
+                code="unknown_parameter",
+                hint=f"{_did_you_mean(key, known)}parameters: {_listed(_OWN_PARAMETERS)}; "
+                f"dimensions of {metric.name}: {_listed(metric.dimensions)}",
+            )
+
+
+def _check_dimension(name: str, metric: Rollup) -> None:
+    if name not in metric.dimensions:
+        raise InvalidRequest(
+            f"{metric.name} has no dimension {name[:64]!r}",
+            code="unknown_dimension",
+            hint=f"{_did_you_mean(name, metric.dimensions)}its dimensions are: {_listed(metric.dimensions)}",
+        )
+
+
+def _filters(parameters: Sequence[tuple[str, str]], metric: Rollup) -> tuple[tuple[str, str], ...]:
+    found = []
+    for key, value in parameters:
+        if key == "filter":
+            dimension, colon, wanted = value.partition(":")
+            if not colon:
+                raise InvalidRequest(f"the filter {value[:64]!r} has no colon", hint="write filter=dimension:value")
+            _check_dimension(dimension, metric)
+            found.append((dimension, wanted))
+        elif key not in _OWN_PARAMETERS:
+            found.append((key, value))
+    return tuple(found)
+
+
+def _limit(parameters: Sequence[tuple[str, str]], groups_max: int) -> int:
+    text = _single(parameters, "limit")
+    if text is None:
+        return min(1_000, groups_max)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= groups_max):
+        raise InvalidRequest(f"the limit {text[:64]!r} is not possible", hint=f"a whole number from 1 to {groups_max}")
+    return int(text)
+
+
+def _time(parameters: Sequence[tuple[str, str]], metric: Rollup, now_ms: int) -> tuple[int, int, int]:
+    """(from_ms, to_ms, step_ms)."""
+    length, start, end = (_single(parameters, name) for name in ("range", "from", "to"))
+    step = _single(parameters, "step")
+    if start is None and end is None:
+        length_ms = _duration(length or _DEFAULT_RANGE, "range")
+        step_ms = _step(step, length_ms, metric)
+        # The last point is the one that is being filled; so many whole points, and the same ones for every question
+        # with this range and step, so that a breakdown adds up to what the chart beside it shows.
+        to_ms = _ceil(now_ms + 1, step_ms)
+        return max(0, to_ms - max(length_ms, step_ms)), to_ms, step_ms
+    if length is not None:
+        raise InvalidRequest("'range' goes without 'from' and 'to'", hint="give either a range, or from and to")
+    if start is None:
+        raise InvalidRequest("'to' is given without 'from'", hint="give both, or a range")
+    from_ms = _floor(_moment(start, "from"), metric.window_ms)
+    to_ms = _ceil(now_ms + 1 if end is None else _moment(end, "to"), metric.window_ms)
+    if from_ms >= to_ms:
+        raise InvalidRequest("'from' is not before 'to'", hint="the range is half-open: [from, to)")
+    return from_ms, to_ms, _step(step, to_ms - from_ms, metric)
+
+
+def _duration(text: str, name: str) -> int:
+    try:
+        duration_ms = parse_duration_ms(text)
+    except ValueError:
+        raise InvalidRequest(
+            f"the {name} {text[:64]!r} is not a duration",
+            code=f"invalid_{name}",
+            hint="a number and one of s, m, h, d, w: 15m, 24h, 7d",
+        ) from None
+    if duration_ms > 100 * 366 * DAY_MS:
+        raise InvalidRequest(f"the {name} {text!r} is over 100 years", code=f"invalid_{name}", hint="7d, 30d, 52w")
+    return duration_ms
+
+
+def _step(text: str | None, length_ms: int, metric: Rollup) -> int:
+    if text is not None:
+        step_ms = _duration(text, "step")
+        if step_ms % metric.window_ms:
+            raise InvalidRequest(
+                f"the step {text!r} is not whole windows of {metric.name}",
+                code="invalid_step",
+                hint=f"a multiple of {metric.window}",
+            )
+        return step_ms
+    fitting = [step for step in _STEPS_MS if step % metric.window_ms == 0]
+    return next((step for step in fitting if length_ms / step <= _POINTS_WANTED), fitting[-1])
+
+
+def _moment(text: str, name: str) -> int:
+    """RFC 3339 with an offset, or milliseconds since 1970."""
+    try:
+        if text.isascii() and text.isdecimal():
+            moment_ms = int(text[:20])
+        else:
+            # In a query string that was not escaped, the plus of an offset has become a space.
+            moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
+            if moment.tzinfo is None:
+                raise ValueError("no offset")
+            moment_ms = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MS
+        if not 0 <= moment_ms < _TIME_MS_END:
+            raise ValueError("out of range")
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"{name!r} is not a time: {text[:64]!r}",
+            code="invalid_range",
+            hint="RFC 3339 with an offset, like 2026-01-01T12:00:00Z, or milliseconds since 1970, up to 2099",
+        ) from None
+    return moment_ms
+
+
+def _floor(time_ms: int, width_ms: int) -> int:
+    return time_ms - time_ms % width_ms
+
+
+def _ceil(time_ms: int, width_ms: int) -> int:
+    return -(-time_ms // width_ms) * width_ms
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _did_you_mean(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {close[0]}? " if close else ""

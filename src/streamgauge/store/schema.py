@@ -1,0 +1,124 @@
+"""The tables, and the numbered steps that make them. A step that was released is never changed: add another.
+
+Times are UTC. Values come from Settings only as integers or as names that match `model._NAME`, so they can stand in
+the text of a definition, which takes no parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from streamgauge.config import RetentionSettings
+
+_DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000"
+"""An insert is on disk when it returns, and an insert with the token of one of the last 1,000 is not made again."""
+
+
+class Migration(msgspec.Struct, frozen=True):
+    version: int
+    name: str
+    statements: Callable[[RetentionSettings], tuple[str, ...]]
+
+
+def _first(retention: RetentionSettings) -> tuple[str, ...]:
+    return (
+        # Additive rows: those of one (metric_name, timestamp, dimensions) are summed when parts are merged, so that
+        # the panes of many micro-batches become one row. The map can't be in the key; its hash can.
+        f"""
+        CREATE TABLE IF NOT EXISTS metrics (
+            timestamp DateTime('UTC'),
+            metric_name LowCardinality(String),
+            value Float64,
+            dimensions Map(LowCardinality(String), String),
+            dimensions_hash UInt64 MATERIALIZED cityHash64(mapKeys(dimensions), mapValues(dimensions))
+        )
+        ENGINE = SummingMergeTree(value)
+        PARTITION BY toYYYYMMDD(timestamp)
+        ORDER BY (metric_name, timestamp, dimensions_hash)
+        SETTINGS {_DURABLE}
+        """,
+        # The same for measures that are not added: the least and the greatest of a window.
+        f"""
+        CREATE TABLE IF NOT EXISTS metrics_extremes (
+            timestamp DateTime('UTC'),
+            metric_name LowCardinality(String),
+            value_min SimpleAggregateFunction(min, Float64),
+            value_max SimpleAggregateFunction(max, Float64),
+            dimensions SimpleAggregateFunction(any, Map(String, String)),
+            dimensions_hash UInt64 MATERIALIZED cityHash64(mapKeys(dimensions), mapValues(dimensions))
+        )
+        ENGINE = AggregatingMergeTree
+        PARTITION BY toYYYYMMDD(timestamp)
+        ORDER BY (metric_name, timestamp, dimensions_hash)
+        SETTINGS {_DURABLE}
+        """,
+        # By day of receipt, like the log: an import of old events then makes one part, not one a day of theirs.
+        f"""
+        CREATE TABLE IF NOT EXISTS events (
+            event_id String,
+            event LowCardinality(String),
+            timestamp DateTime64(3, 'UTC'),
+            received_at DateTime64(3, 'UTC'),
+            user_id String,
+            anonymous_id String,
+            properties String CODEC(ZSTD(1)),
+            log_partition UInt16,
+            log_offset UInt64,
+            INDEX event_id_bloom event_id TYPE bloom_filter(0.01) GRANULARITY 1
+        )
+        ENGINE = MergeTree
+        PARTITION BY toYYYYMMDD(received_at)
+        ORDER BY (event, timestamp)
+        TTL toDateTime(received_at) + toIntervalDay({int(retention.events_days)})
+        SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
+        """,
+        f"""
+        CREATE TABLE IF NOT EXISTS dead_letter (
+            received_at DateTime64(3, 'UTC'),
+            reason LowCardinality(String),
+            message String,
+            event_id String,
+            original String CODEC(ZSTD(1)),
+            log_partition UInt16,
+            log_offset UInt64
+        )
+        ENGINE = MergeTree
+        PARTITION BY toYYYYMMDD(received_at)
+        ORDER BY (reason, received_at)
+        TTL toDateTime(received_at) + toIntervalDay({int(retention.dead_letter_days)})
+        SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
+        """,
+    )
+
+
+MIGRATIONS: Final = (Migration(1, "metrics, extremes, raw events, dead letter", _first),)
+
+VERSIONS_TABLE: Final = """
+    CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied_at DateTime('UTC') DEFAULT now())
+    ENGINE = MergeTree ORDER BY version
+"""
+
+
+def retention_statements(retention: RetentionSettings) -> tuple[str, ...]:
+    """Bring the time to live of existing tables in line with Settings."""
+    return tuple(
+        f"ALTER TABLE {table} MODIFY TTL toDateTime(received_at) + toIntervalDay({int(days)})"
+        for table, days in (("events", retention.events_days), ("dead_letter", retention.dead_letter_days))
+    )
+
+
+def promotion_statements(dimensions: tuple[str, ...]) -> tuple[str, ...]:
+    """A column of `metrics` for each of these dimensions, computed from the map; old parts compute it when read."""
+    return tuple(
+        f"ALTER TABLE metrics ADD COLUMN IF NOT EXISTS {promoted_column(dimension)} "
+        f"LowCardinality(String) MATERIALIZED dimensions['{dimension}']"
+        for dimension in dimensions
+    )
+
+
+def promoted_column(dimension: str) -> str:
+    """The prefix keeps a dimension called `value` or `timestamp` apart from the table's own columns."""
+    return f"d_{dimension}"

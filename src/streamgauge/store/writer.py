@@ -1,0 +1,40 @@
+"""Writes row batches, exactly once by token."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from streamgauge.core.errors import Unavailable
+from streamgauge.store.base import RowBatch
+from streamgauge.store.client import StoreClients
+
+_SETTINGS: Final = {
+    # The insert is done when the call returns; asynchronous inserts would be acknowledged from a buffer.
+    "async_insert": 0,
+    # An import touches as many days as its file has, and each is a partition.
+    "max_partitions_per_insert_block": 0,
+}
+
+
+class ClickHouseWriter:
+    """`StoreWriter` on ClickHouse's engine."""
+
+    def __init__(self, clients: StoreClients) -> None:
+        self._client = clients.connect(_SETTINGS)
+
+    def write(self, batch: RowBatch) -> None:
+        if batch.rows.num_rows == 0:
+            return
+        try:
+            self._client.insert_arrow(
+                batch.table,
+                batch.rows,
+                settings={"insert_deduplicate": 1, "insert_deduplication_token": batch.batch_id},
+            )
+        except (ClickHouseError, OSError) as error:
+            raise Unavailable(f"the store did not take {batch.rows.num_rows} rows for {batch.table}: {error}") from error
+
+    def close(self) -> None:
+        self._client.close()

@@ -1,0 +1,201 @@
+"""The embedded runner: columnar micro-batches from the log to the store, in this process.
+
+How a micro-batch is committed, so that a crash between any two steps neither loses nor repeats anything:
+
+1. A range of offsets per partition is read; it begins where the last commit ended.
+2. The range is recorded as pending, on disk, before anything of it is written.
+3. The steps and windows turn it into rows. They see the records and the committed state of the steps, nothing else.
+4. The rows are inserted, table by table, each with a token made of the range. A store error is tried again with the
+   same token; the store ignores a token that it has.
+5. Offsets, the state of the steps, the watermark and the end of the pending range are committed in one transaction.
+6. The log is told, for its lag and retention, and live listeners are.
+
+After a crash between 2 and 5 the pending range is still recorded: exactly it is read again, gives the same rows, and
+they are inserted with the same tokens. After a crash before 2 or after 5 there is nothing to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Final, TypeVar
+
+import polars as pl
+import stamina
+
+from streamgauge.core.clock import Clock
+from streamgauge.core.errors import Unavailable
+from streamgauge.core.lifecycle import StageState
+from streamgauge.core.selfmetrics import SelfMetrics
+from streamgauge.log.base import EventLog, LogBatch
+from streamgauge.model import Freshness, LiveUpdate
+from streamgauge.store.base import RowBatch, StoreWriter
+from streamgauge.stream.batch import Batch, decode
+from streamgauge.stream.rows import live_update, rows_of
+from streamgauge.stream.spec import PipelineSpec
+from streamgauge.stream.state import RunnerState
+from streamgauge.stream.steps import DropRepeatedSequences, SetRejectedAside, Step
+from streamgauge.stream.watermark import Watermarks
+
+GROUP: Final = "stream"
+"""The consumer group of the pipeline."""
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+
+
+class EmbeddedRunner:
+    """`Runner` in this process: one thread does the work, the event loop only waits for it."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        writer: StoreWriter,
+        state: RunnerState,
+        clock: Clock,
+        metrics: SelfMetrics,
+        publish: Callable[[LiveUpdate], None],
+        batch_interval_ms: int,
+    ) -> None:
+        """`publish` is called on the event loop after each commit that counted something."""
+        self._log = log
+        self._writer = writer
+        self._state = state
+        self._clock = clock
+        self._metrics = metrics
+        self._publish = publish
+        self._batch_interval_s = batch_interval_ms / 1000
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
+        self._stop = asyncio.Event()
+        self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
+        self._repeated = DropRepeatedSequences(state.snapshot_of(DropRepeatedSequences.name))
+        self._steps: Sequence[Step] = (self._repeated, SetRejectedAside())
+        self._watermarks: Watermarks | None = None
+        self._caught_up_at_ms = clock.now_ms()
+        self._newest_counted_ms = 0
+        self._stage = StageState("starting")
+
+    async def run(self, spec: PipelineSpec) -> None:
+        self._watermarks = Watermarks(spec.watermark_delay_ms, spec.idle_partition_ms, self._state.watermark_ms())
+        await self._finish_pending(spec)
+        self._stage = StageState("ready")
+        batches = aiter(self._log.read(GROUP, self._next_offsets))
+        stopping = asyncio.create_task(self._stop.wait())
+        coming = asyncio.ensure_future(anext(batches))
+        try:
+            while await self._has_work(coming, stopping):
+                batch = coming.result()
+                coming = asyncio.ensure_future(anext(batches))  # read ahead while this one is worked on
+                await self._work_off(batch, spec)
+        finally:
+            stopping.cancel()
+            coming.cancel()
+            await asyncio.gather(coming, stopping, return_exceptions=True)
+            self._thread.shutdown(wait=True)
+            self._stage = StageState("stopping")
+
+    def stop(self) -> None:
+        """Work off what is in the log, then end. To end at once, cancel `run`: what is left is pending or unread."""
+        self._stop.set()
+
+    def state(self) -> StageState:
+        return self._stage
+
+    def next_sequence(self, producer: str) -> int:
+        """One past the highest number of this producer that was processed; 0 where there is none."""
+        return self._repeated.next_sequence(producer)
+
+    async def freshness(self) -> Freshness:
+        now_ms = self._clock.now_ms()
+        ends = await self._log.end_offsets()
+        lags = {partition: end - self._next_offsets.get(partition, 0) for partition, end in ends.items()}
+        lagging = [partition for partition, lag in lags.items() if lag > 0]
+        lag_events = sum(lags.values())
+        if lag_events == 0:
+            self._caught_up_at_ms = now_ms
+        lag_ms = max(0, now_ms - max(self._caught_up_at_ms, self._newest_counted_ms)) if lag_events else 0
+        complete_up_to_ms = self._watermarks.current_ms(now_ms, lagging) if self._watermarks else 0
+        return Freshness(complete_up_to_ms, lag_ms, lag_events)
+
+    async def _finish_pending(self, spec: PipelineSpec) -> None:
+        if ranges := self._state.pending():
+            _logger.info("finishing the batch that was being written when the last process ended")
+            await self._commit(await self._log.fetch(ranges), spec)
+
+    async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Task[bool]) -> bool:
+        """Wait for a batch; False when there will be none, or when stopping and all is worked off."""
+        if not stopping.done():
+            await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done() and not coming.done():
+            if (await self._log.end_offsets()) == self._next_offsets:
+                return False
+            await asyncio.wait({coming})
+        return not isinstance(coming.exception(), StopAsyncIteration)
+
+    async def _work_off(self, batch: LogBatch, spec: PipelineSpec) -> None:
+        started_s = asyncio.get_running_loop().time()
+        await self._in_thread(self._state.begin, batch.ranges)
+        await self._commit(batch, spec)
+        rest_s = self._batch_interval_s - (asyncio.get_running_loop().time() - started_s)
+        if rest_s > 0 and not self._stop.is_set():
+            # More events gather meanwhile, so that a busy second makes few inserts and not hundreds.
+            await asyncio.sleep(rest_s)
+
+    async def _commit(self, log_batch: LogBatch, spec: PipelineSpec) -> None:
+        """Steps 3 to 6."""
+        with self._timed("transform"):
+            batch, writes, counted = await self._in_thread(self._transform, log_batch, spec)
+        with self._timed("write"):
+            for write in writes:
+                await self._write(write)
+        now_ms = self._clock.now_ms()
+        self._observe(batch, now_ms)
+        snapshots = {step.name: taken for step in self._steps if (taken := step.snapshot()) is not None}
+        watermark_ms = (await self.freshness()).complete_up_to_ms
+        with self._timed("commit"):
+            await self._in_thread(self._state.finish, batch.ranges, snapshots, watermark_ms)
+            await self._log.commit(GROUP, log_batch.next_offsets)
+        self._next_offsets |= log_batch.next_offsets
+        self._metrics.stream_events.inc(batch.events.height)
+        for reason, count in batch.dropped.items():
+            self._metrics.stream_dropped.labels(reason).inc(count)
+        if batch.events.height:
+            self._publish(live_update(batch, counted))
+
+    def _transform(self, log_batch: LogBatch, spec: PipelineSpec) -> tuple[Batch, list[RowBatch], dict[str, float]]:
+        batch = decode(log_batch)
+        newest = batch.events["received_at"].max()
+        for step in self._steps:
+            batch = step.apply(batch)
+        self._newest_counted_ms = newest if isinstance(newest, int) else self._newest_counted_ms
+        return batch, *rows_of(batch, spec)
+
+    async def _write(self, rows: RowBatch) -> None:
+        """Until the store has it. Ends early only by cancellation: the range stays pending then."""
+        async for attempt in stamina.retry_context(on=Unavailable, attempts=None, timeout=None, wait_max=10.0):
+            with attempt:
+                try:
+                    await self._in_thread(self._writer.write, rows)
+                except Unavailable as error:
+                    self._metrics.stream_retries.inc()
+                    self._stage = StageState("degraded", error.message)
+                    _logger.warning("the store does not take rows, trying again: %s", error.message)
+                    raise
+        self._stage = StageState("ready")
+
+    def _observe(self, batch: Batch, now_ms: int) -> None:
+        """Move the watermark by what was counted; a producer's backfill says nothing about the present."""
+        current = batch.events.filter(pl.col("producer").is_null())
+        greatest = current.group_by("log_partition").agg(pl.col("timestamp").max())
+        if self._watermarks is not None:
+            self._watermarks.observe(dict(greatest.iter_rows()), now_ms)
+
+    async def _in_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    def _timed(self, part: str) -> AbstractContextManager[object]:
+        return self._metrics.stream_batch_seconds.labels(part).time()

@@ -1,0 +1,104 @@
+"""Events to panes: tumbling windows of each rollup, pure functions of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from streamgauge.model import UNKNOWN, Measure, Rollup
+
+_OWN_COLUMNS: Final = ("event", "user_id", "anonymous_id", "event_id")
+"""Fields of the envelope that can be dimensions or conditions; all other names are properties."""
+
+_ELLIPSIS: Final = "…"
+
+
+def with_properties(events: pl.DataFrame, rollups: Iterable[Rollup]) -> pl.DataFrame:
+    """The events with a String column `p:name` for each field that the rollups use, null where an event has none.
+
+    A number, boolean, array or object is its JSON text; a whole number has no point (404.0 is "404").
+    """
+    names = sorted({name for rollup in rollups for name in fields_of(rollup)})
+    properties = [name for name in names if name not in _OWN_COLUMNS]
+    decoded = pl.col("properties").str.json_decode(pl.Struct(dict.fromkeys(properties, pl.String())))
+    own = [pl.col(name).alias(f"p:{name}") for name in names if name in _OWN_COLUMNS]
+    if not properties:
+        return events.with_columns(own)
+    return events.with_columns(own).with_columns(decoded.struct.rename_fields([f"p:{n}" for n in properties]).alias("p")).unnest("p")
+
+
+def fields_of(rollup: Rollup) -> set[str]:
+    """The names of all fields of an event that a rollup looks at, except its name."""
+    return {*rollup.dimensions, *rollup.where, *filter(None, [rollup.measured.field])}
+
+
+def panes(events: pl.DataFrame, rollup: Rollup, dimension_chars_max: int) -> pl.DataFrame:
+    """Additive panes of one rollup: `timestamp` (start of the window, ms), `value`, one String column `p:name` a
+    dimension. `events` is what `with_properties` gives; for `min` and `max` the values are the least and greatest."""
+    measure = rollup.measured
+    counted = events.filter(_condition(rollup))
+    if measure.kind != "count":
+        number = pl.col(f"p:{measure.field}").cast(pl.Float64, strict=False)
+        counted = counted.with_columns(number.alias("measured")).filter(pl.col("measured").is_finite())
+    window = pl.col("timestamp") - pl.col("timestamp") % rollup.window_ms
+    dimensions = [_dimension(name, dimension_chars_max) for name in rollup.dimensions]
+    return counted.group_by(window.alias("timestamp"), *dimensions).agg(_value(measure).alias("value"))
+
+
+def pane_rows(metric: str, panes_: pl.DataFrame, dimensions: Sequence[str], value_columns: Sequence[str]) -> pa.Table:
+    """Panes as rows of `metrics` or `metrics_extremes`: the value stands in each of `value_columns`."""
+    count = panes_.height
+    values = panes_["value"].to_arrow()
+    return pa.table(
+        {
+            "timestamp": (panes_["timestamp"] // 1000).cast(pl.UInt32).to_arrow(),
+            "metric_name": pa.array([metric] * count, pa.string()),
+            **dict.fromkeys(value_columns, values),
+            "dimensions": _map(panes_, dimensions),
+        }
+    )
+
+
+def _map(panes_: pl.DataFrame, dimensions: Sequence[str]) -> pa.MapArray:
+    width, count = len(dimensions), panes_.height
+    offsets = pa.array(range(0, (count + 1) * width, width) if width else [0] * (count + 1), pa.int32())
+    keys = pa.array(list(dimensions) * count, pa.string())
+    columns = [panes_[f"p:{name}"].to_list() for name in dimensions]
+    values = pa.array([value for row in zip(*columns, strict=True) for value in row], pa.string())
+    return pa.MapArray.from_arrays(offsets, keys, values)
+
+
+def _value(measure: Measure) -> pl.Expr:
+    if measure.kind == "count":
+        return pl.len().cast(pl.Float64)
+    measured = pl.col("measured")
+    return {"sum": measured.sum, "min": measured.min, "max": measured.max}[measure.kind]()
+
+
+def _condition(rollup: Rollup) -> pl.Expr:
+    condition = pl.lit(True) if rollup.event is None else pl.col("event") == rollup.event
+    for name, wanted in rollup.where.items():
+        values = wanted if isinstance(wanted, list) else [wanted]
+        condition &= pl.col(f"p:{name}").is_in([_text(value) for value in values])
+    return condition
+
+
+def _text(value: str | int | float | bool) -> str:
+    """A value of `where` as it stands in a `p:` column."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _dimension(name: str, chars_max: int) -> pl.Expr:
+    value = pl.col(f"p:{name}")
+    cut = pl.when(value.str.len_bytes() > chars_max).then(_cut(value, chars_max)).otherwise(value)
+    return pl.when(cut.fill_null("") == "").then(pl.lit(UNKNOWN)).otherwise(cut).alias(f"p:{name}")
+
+
+def _cut(value: pl.Expr, chars_max: int) -> pl.Expr:
+    short = value.str.slice(0, chars_max - 1) + _ELLIPSIS
+    return pl.when(value.str.len_chars() > chars_max).then(short).otherwise(value)

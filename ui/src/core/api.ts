@@ -1,0 +1,236 @@
+/** The client of the HTTP API. Answers are checked here, once; what comes out can be trusted in shape, not in content. */
+import { formatInstant, parseInstant } from "./address";
+import { type Filter, formatFilter } from "./filters";
+import type { Range } from "./ranges";
+
+export interface Metric {
+  readonly name: string;
+  /** The event it counts; null for any. */
+  readonly event: string | null;
+  readonly measure: string;
+  readonly dimensions: readonly string[];
+  readonly windowMs: number;
+  readonly lastSeenMs: number | null;
+}
+
+/** A question to `GET /metrics`. */
+export interface Question {
+  readonly name: string;
+  readonly range: Range;
+  readonly filters: readonly Filter[];
+  readonly step?: string;
+  readonly groupBy?: string;
+  readonly limit?: number;
+}
+
+export interface Freshness {
+  /** Every accepted event before it has been counted; null before the first event. */
+  readonly completeUpToMs: number | null;
+  readonly lagMs: number;
+}
+
+export interface Answer extends Freshness {
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** How old a cached answer is; null where it is not from a cache. */
+  readonly ageMs: number | null;
+}
+
+export interface Point {
+  readonly timestampMs: number;
+  /** Null where a measure has no value without events (min, max). */
+  readonly value: number | null;
+}
+
+export interface Series extends Answer {
+  readonly points: readonly Point[];
+  readonly stepMs: number;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly value: number | null;
+}
+
+export interface Breakdown extends Answer {
+  readonly dimension: string;
+  readonly rows: readonly Row[];
+}
+
+/** What went wrong, in the API's own words where it had any. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly code: string;
+  readonly hint: string;
+  /** 0: there was no answer. */
+  readonly status: number;
+
+  constructor(code: string, message: string, hint: string, status: number) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+    this.status = status;
+  }
+
+  /** Whether the same question may be answered later. */
+  get passes(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+type Fetch = (url: string, init: { signal?: AbortSignal; headers: Record<string, string> }) => Promise<Response>;
+
+const TIMEOUT_MS = 20_000;
+
+export class Client {
+  readonly #fetch: Fetch;
+  readonly #base: string;
+
+  constructor(fetch: Fetch, base = "") {
+    this.#fetch = fetch;
+    this.#base = base;
+  }
+
+  async metrics(signal?: AbortSignal): Promise<readonly Metric[]> {
+    const { body } = await this.#get("/metrics/names", signal);
+    return list(body).map(readMetric);
+  }
+
+  async series(question: Question, signal?: AbortSignal): Promise<Series> {
+    const { body, headers } = await this.#get(questionPath(question), signal);
+    const points = list(body).map((item) => {
+      const timestampMs = parseInstant(text(item, "timestamp"));
+      if (timestampMs === null) throw unexpected("a point has no time");
+      return { timestampMs, value: number(item, "value") };
+    });
+    const [first, second] = points;
+    const stepMs = Number(headers.get("Streamgauge-Step-Ms")) || gap(first, second);
+    return { ...readAnswer(headers, question.range), points, stepMs };
+  }
+
+  async breakdown(question: Question & { readonly groupBy: string }, signal?: AbortSignal): Promise<Breakdown> {
+    const { body, headers } = await this.#get(questionPath(question), signal);
+    const dimension = question.groupBy;
+    const rows = list(body).map((item) => ({ name: text(item, dimension), value: number(item, "value") }));
+    return { ...readAnswer(headers, question.range), dimension, rows };
+  }
+
+  async #get(path: string, signal?: AbortSignal): Promise<{ body: unknown; headers: Headers }> {
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
+    let response: Response;
+    let body: unknown;
+    try {
+      response = await this.#fetch(this.#base + path, {
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+        headers: { Accept: "application/json" },
+      });
+      body = await response.json().catch(() => undefined);
+    } catch (cause) {
+      if (signal?.aborted) throw cause;
+      throw timeout.aborted
+        ? new ApiError("timeout", "the server did not answer in 20 seconds", "try a shorter range, or fewer filters", 0)
+        : new ApiError("unreachable", "the server can't be reached", "is `streamgauge up` running? this page tries again by itself", 0);
+    }
+    if (!response.ok) throw readError(body, response.status);
+    if (body === undefined) throw unexpected("it is not JSON", response.status);
+    return { body, headers: response.headers };
+  }
+}
+
+/** The path and query of a question, the same for the page, for `curl` and as the key of a cache. */
+export function questionPath(question: Question): string {
+  const query = new URLSearchParams({ name: question.name });
+  if (question.range.kind === "last") {
+    query.set("range", question.range.last);
+  } else {
+    query.set("from", formatInstant(question.range.fromMs));
+    query.set("to", formatInstant(question.range.toMs));
+  }
+  if (question.step) query.set("step", question.step);
+  if (question.groupBy) query.set("group_by", question.groupBy);
+  for (const filter of question.filters) query.append("filter", formatFilter(filter));
+  if (question.limit) query.set("limit", String(question.limit));
+  return `/metrics?${query.toString().replaceAll("%3A", ":").replaceAll("%2F", "/")}`;
+}
+
+/** The shape that SSE and headers share. */
+export function readFreshness(value: unknown): Freshness {
+  const completeUpToMs = parseInstant(isRecord(value) ? optionalText(value["complete_up_to"]) : null);
+  const lag = isRecord(value) ? value["lag_ms"] : 0;
+  return { completeUpToMs: positive(completeUpToMs), lagMs: typeof lag === "number" ? lag : 0 };
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function readAnswer(headers: Headers, asked: Range): Answer {
+  const between = asked.kind === "between" ? asked : null;
+  const age = headers.get("Age");
+  return {
+    completeUpToMs: positive(parseInstant(headers.get("Streamgauge-Complete-Up-To"))),
+    lagMs: Number(headers.get("Streamgauge-Lag-Ms")) || 0,
+    fromMs: parseInstant(headers.get("Streamgauge-From")) ?? between?.fromMs ?? 0,
+    toMs: parseInstant(headers.get("Streamgauge-To")) ?? between?.toMs ?? Date.now(),
+    ageMs: age === null ? null : Number(age) * 1_000,
+  };
+}
+
+function readMetric(item: Record<string, unknown>): Metric {
+  const dimensions = item["dimensions"];
+  return {
+    name: text(item, "name"),
+    event: optionalText(item["event"]),
+    measure: typeof item["measure"] === "string" ? item["measure"] : JSON.stringify(item["measure"] ?? "count"),
+    dimensions: Array.isArray(dimensions) ? dimensions.filter((each) => typeof each === "string") : [],
+    windowMs: number(item, "window_ms") ?? 60_000,
+    lastSeenMs: parseInstant(optionalText(item["last_seen"])),
+  };
+}
+
+function readError(body: unknown, status: number): ApiError {
+  const error = isRecord(body) && isRecord(body["error"]) ? body["error"] : {};
+  const code = optionalText(error["code"]) ?? `http_${status}`;
+  const message = optionalText(error["message"]) ?? `the server answered ${status}`;
+  return new ApiError(code, message, optionalText(error["hint"]) ?? "", status);
+}
+
+function unexpected(why: string, status = 200): ApiError {
+  return new ApiError(
+    "unexpected_answer",
+    `the server's answer can't be read: ${why}`,
+    "is something between this page and the server, or another program on its port?",
+    status,
+  );
+}
+
+function list(body: unknown): Record<string, unknown>[] {
+  if (!Array.isArray(body) || !body.every(isRecord)) throw unexpected("it is not a list of objects");
+  return body;
+}
+
+function text(item: Record<string, unknown>, key: string): string {
+  const value = item[key];
+  if (typeof value !== "string") throw unexpected(`'${key}' is missing`);
+  return value;
+}
+
+function number(item: Record<string, unknown>, key: string): number | null {
+  const value = item[key];
+  if (value === null) return null;
+  if (typeof value !== "number") throw unexpected(`'${key}' is missing`);
+  return value;
+}
+
+function optionalText(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+/** The epoch stands for "nothing yet". */
+function positive(ms: number | null): number | null {
+  return ms !== null && ms > 0 ? ms : null;
+}
+
+function gap(first: Point | undefined, second: Point | undefined): number {
+  return first && second ? second.timestampMs - first.timestampMs : 60_000;
+}

@@ -1,0 +1,18 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+const server = "http://127.0.0.1:8080";
+const apiPaths = ["/metrics", "/events", "/live", "/imports", "/healthz", "/readyz", "/openapi.json", "/docs", "/-/metrics", "/api"];
+
+export default defineConfig({
+  base: "./",
+  plugins: [react()],
+  build: {
+    outDir: "../src/streamgauge/api/static",
+    emptyOutDir: true,
+    target: "es2022",
+    // Data URLs would work under our CSP, but a file can be cached and named.
+    assetsInlineLimit: 0,
+  },
+  server: { proxy: Object.fromEntries(apiPaths.map((path) => [path, server])) },
+});
