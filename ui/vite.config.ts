@@ -10,7 +10,7 @@ export default defineConfig({
   build: {
     outDir: "../src/streamgauge/api/static",
     emptyOutDir: true,
-    target: "es2022",
+    target: ["chrome123", "edge123", "firefox121", "safari17.5"],
     // Data URLs would work under our CSP, but a file can be cached and named.
     assetsInlineLimit: 0,
   },

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 
 from streamgauge import __version__
 from streamgauge.config import Settings, load_settings
@@ -67,9 +66,7 @@ def _greet(settings: Settings, seconds: float) -> None:
 
 def main() -> None:
     """The entry point: operating errors become one clear message and exit code 1."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=_errors, show_path=False)]
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "httpcore", "stamina", "_granian", "granian"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:

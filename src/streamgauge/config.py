@@ -36,7 +36,7 @@ class IngestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     properties_max: int = 256
     string_chars_max: int = 16 * 1024
     name_chars_max: int = 256
-    """Of event names, property names and ids."""
+    """Of event names and ids."""
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Fixed when the data folder is made."""
     queue_bytes_max: int = 64 * 1024 * 1024
     """Records that wait for the disk; over it the ingest API answers 503 with Retry-After."""
-    batch_bytes_max: int = 16 * 1024 * 1024
+    batch_bytes_max: int = 32 * 1024 * 1024
     """Of one read."""
 
 

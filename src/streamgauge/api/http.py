@@ -125,11 +125,16 @@ def _dashboard(folder: Path) -> list[Router | HTTPRouteHandler]:
             directories=[folder],
             html_mode=True,
             cache_control=CacheControlHeader(no_cache=True),
-            response_headers=_PAGE_HEADERS,
+            after_request=_with_page_headers,
             include_in_schema=False,
             name="page",
         ),
     ]
+
+
+async def _with_page_headers(response: Response[Any]) -> Response[Any]:
+    response.headers.update(_PAGE_HEADERS)
+    return response
 
 
 @get("/openapi.json", include_in_schema=False)

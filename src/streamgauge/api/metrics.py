@@ -36,7 +36,7 @@ def metrics_routes(
         with metrics.query_seconds.labels("metrics").time():
             # Before the query: what is queryable may by then be more than is said, never less.
             fresh = await freshness()
-            answer = await service.answer(request.query_params.multi_items())
+            answer = await service.answer(list(request.query_params.items()))
         return Response(_rows(answer), headers=_headers(answer, fresh))
 
     @get("/metrics/names", summary="What can be asked", tags=["query"])

@@ -11,14 +11,15 @@ from typing import Final
 import msgspec
 
 from streamgauge.feed.device import device_of
-from streamgauge.feed.errors import Unparsable
+from streamgauge.feed.errors import LineError
 from streamgauge.feed.format import Parsed, text_of
 from streamgauge.feed.source import Line
 
 _QUOTED: Final = r'"([^"\\]*(?:\\.[^"\\]*)*)'
-# The closing quote of the last field may be missing: servers cut long lines off.
+# The closing quote of the last field may be missing: servers cut long lines off. The time is bounded so that a line
+# of nothing but brackets can't make the search quadratic.
 _LINE: Final = re.compile(
-    rf'(\S+) \S+ .*?\[([^\]]+)\] {_QUOTED}" (\d{{3}}|-) (\d+|-)(?: {_QUOTED}" {_QUOTED}(?:"|$))?', re.DOTALL
+    rf'(\S+) \S+ \S.*? \[([^\[\]]{{1,64}})\] {_QUOTED}" (\d{{3}}|-) (\d+|-)(?: {_QUOTED}" {_QUOTED}(?:"|$))?', re.DOTALL
 )
 _REQUEST: Final = re.compile(r"([A-Z][A-Z_-]{0,31}) (\S.*?)(?: HTTP/\d(?:\.\d)?)?", re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -61,7 +62,7 @@ class AccessLog:
     def parse(self, data: bytes, shift_ms: int) -> Parsed:
         found = _LINE.match(text_of(data.rstrip(b"\r\n")))
         if found is None:
-            raise Unparsable("not_a_log_line", "it is in neither the common nor the combined log format")
+            raise LineError("not_a_log_line", "it is in neither the common nor the combined log format")
         client, time, request, status, size, referrer, agent = found.groups()
         time_ms = log_time_ms(time) + shift_ms
         method, page = method_and_page(request)
@@ -84,10 +85,10 @@ class AccessLog:
 
 @lru_cache(maxsize=4_096)
 def log_time_ms(text: str) -> int:
-    """`17/May/2015:10:05:03 +0000` → milliseconds since 1970. Raises Unparsable. A leap second is the one after it."""
+    """`17/May/2015:10:05:03 +0000` → milliseconds since 1970. Raises LineError. A leap second is the one after it."""
     found = _TIME.fullmatch(text)
     if found is None or found[2] not in _MONTHS:
-        raise Unparsable("invalid_time", f"the time [{text[:64]}] is not like 17/May/2015:10:05:03 +0000")
+        raise LineError("invalid_time", f"the time [{text}] is not like 17/May/2015:10:05:03 +0000")
     day, month, year, hour, minute, second, sign, zone_hour, zone_minute = found.groups()
     zone = timedelta(hours=int(zone_hour), minutes=int(zone_minute))
     try:
@@ -102,7 +103,7 @@ def log_time_ms(text: str) -> int:
         )
         return int(moment.timestamp() + (second == "60")) * 1_000
     except (ValueError, OverflowError) as error:
-        raise Unparsable("invalid_time", f"the time [{text[:64]}] doesn't exist: {error}") from error
+        raise LineError("invalid_time", f"the time [{text}] doesn't exist: {error}") from error
 
 
 @lru_cache(maxsize=4_096)

@@ -12,11 +12,12 @@ Device = Literal["desktop", "mobile", "tablet", "bot", "tv", "other"]
 
 _AGENT_CHARS_MAX: Final = 1_024
 
-# ua-parser's "Spider" knows the big crawlers; feed readers, monitors and scripts call themselves all sorts of names.
+# ua-parser's "Spider" knows the big crawlers; feed readers, monitors and scripts call themselves all
+# sorts of names, but many say where to complain. Cubot makes telephones.
 _BOT: Final = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|scan|fetch|monitor|preview|headless|phantomjs|selenium|feed|\brss|reader/|archive"
-    r"|curl/|wget/|python|perl|ruby|java/|go-http|httpclient|okhttp|axios|node-fetch|libwww|lwp|guzzle|chef client"
-    r"|\+https?://|\bhttps?://",
+    r"(?<!cu)bot\b|crawl|spider|slurp|scan(?:ner)?\b|fetch|monitor|preview|headless|phantomjs|selenium|feed|\brss"
+    r"|reader/|archive|validat|curl/|wget/|python|\bperl|\bruby|java/|go-http|httpclient|axios|libwww|\blwp|guzzle"
+    r"|\bhttps?://|\w@[\w-]+\.\w",
     re.IGNORECASE,
 )
 _TV: Final = re.compile(
@@ -24,7 +25,9 @@ _TV: Final = re.compile(
     r"|viera|tizen.*\btv\b|\btv safari|playstation|xbox|nintendo",
     re.IGNORECASE,
 )
-_TABLET: Final = re.compile(r"ipad|tablet(?! pc)|kindle|silk/|playbook|nexus (?:7|9|10)\b|\bsm-[tp]\d{3}", re.IGNORECASE)
+_TABLET: Final = re.compile(
+    r"ipad|tablet(?! pc)|kindle|silk/|playbook|nexus (?:7|9|10)\b|\bsm-[tp]\d{3}", re.IGNORECASE
+)
 _MOBILE_SYSTEMS: Final = frozenset(
     {
         "iOS",
@@ -58,8 +61,6 @@ _DESKTOP: Final = re.compile(
 def device_of(user_agent: str) -> Device:
     """The class of a user agent. `bot` is anything that no person sits in front of, `other` what can't be told."""
     agent = user_agent[:_AGENT_CHARS_MAX]
-    if agent in ("", "-"):
-        return "other"
     found = parse(agent)
     product = found.device.family if found.device else ""
     system = found.os.family if found.os else ""
@@ -69,9 +70,11 @@ def device_of(user_agent: str) -> Device:
         return "tv"
     if _TABLET.search(agent) or product in ("iPad", "Generic Tablet"):
         return "tablet"
-    if system == "Android":
-        # Browsers of Android say "Mobile" on phones only; apps say nothing, and most of them are on phones.
-        return "mobile" if "Mobile" in agent or "Mozilla" not in agent else "tablet"
     if system in _MOBILE_SYSTEMS or product in ("Generic Smartphone", "Generic Feature Phone"):
         return "mobile"
-    return "desktop" if _DESKTOP.search(system) else "other"
+    return _android_device(agent) if system == "Android" else "desktop" if _DESKTOP.search(system) else "other"
+
+
+def _android_device(agent: str) -> Device:
+    """Browsers of Android say "Mobile" on phones only; apps say nothing, and most of them are on phones."""
+    return "mobile" if "Mobile" in agent or "Mozilla" not in agent else "tablet"

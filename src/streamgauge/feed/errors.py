@@ -11,7 +11,7 @@ class FeedError(StreamgaugeError):
     code = "feed_failed"
 
 
-class Unparsable(Exception):
+class LineError(Exception):
     """Why one line is not an event. `code` is one of a few, to count by; `message` is for people."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -44,7 +44,7 @@ class Format(Protocol):
         ...
 
     def parse(self, data: bytes, shift_ms: int) -> Parsed:
-        """The event of a record, its time moved by `shift_ms`. Raises Unparsable."""
+        """The event of a record, its time moved by `shift_ms`. Raises LineError."""
         ...
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -138,8 +139,12 @@ class SqliteLog:
 
     def size_bytes(self) -> int:
         """What the log takes on the disk."""
-        with refusals(self._folder):
-            return sum(path.stat().st_size for path in self._folder.iterdir())
+        size_bytes = 0
+        with refusals(self._folder), os.scandir(self._folder) as files:
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):  # removed just now
+                    size_bytes += file.stat().st_size
+        return size_bytes
 
     def stats(self) -> LogStats:
         return self._writer.stats()

@@ -88,5 +88,5 @@ def _runs(parts: Iterable[Part]) -> Iterator[list[Part]]:
 
 
 def trim(lines: bytes, skip: int, keep: int) -> bytes:
-    """The lines `[skip, skip + keep)`. `keep` is at least 1, and there are so many."""
+    """The lines `[skip, skip + keep)`, as many of them as there are."""
     return b"\n".join(lines.split(b"\n", skip + keep)[skip : skip + keep])

@@ -117,8 +117,10 @@ class DayWriter:
         self.ends = tuple(ends)
 
     def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # a WAL that is not empty does no harm, it is only bigger
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Also folds the WAL into the file, unless a reader is at work just now: then it only takes space."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
 

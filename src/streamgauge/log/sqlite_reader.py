@@ -89,10 +89,10 @@ class LogReader:
     def _slice(self, wanted: OffsetRange, blobs: list[Blob]) -> LogSlice:
         pieces = [self._decompress(blob.compressed) for blob in blobs]
         first, last = blobs[0], blobs[-1]
-        if last.end > wanted.end:  # before the front is trimmed, which counts from it when both are one blob
+        if last.end > wanted.end:  # the end first: when first and last are one blob, its offsets count from its start
             pieces[-1] = trim(pieces[-1], 0, wanted.end - last.start)
         if first.start < wanted.start:
-            pieces[0] = trim(pieces[0], wanted.start - first.start, min(first.end, wanted.end) - wanted.start)
+            pieces[0] = trim(pieces[0], wanted.start - first.start, first.end - wanted.start)
         return LogSlice(wanted.partition, wanted.start, wanted.end - wanted.start, b"\n".join(pieces))
 
     def _blobs(self, days: list[date], partition: int, start: int) -> Generator[Blob]:

@@ -36,7 +36,7 @@ class Planner:
         `question.limit`."""
         source = self._source(question)
         group = self._dimension(question, dimension, source.parameters, "group_by")
-        source.parameters |= {"unknown": UNKNOWN, "limit": question.limit}
+        source.parameters.update(unknown=UNKNOWN, limit=question.limit)
         inner = f"SELECT if({group} = '', {{unknown:String}}, {group}) AS name, {_value(question)} AS value {source.sql}"
         return Plan(
             f"SELECT name, value, sum(value) OVER (), count() OVER () FROM ({inner} GROUP BY name) "

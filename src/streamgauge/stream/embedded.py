@@ -39,6 +39,7 @@ from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import RunnerState
 from streamgauge.stream.steps import DropRepeatedSequences, SetRejectedAside, Step
 from streamgauge.stream.watermark import Watermarks
+from streamgauge.stream.window import fields_of
 
 GROUP: Final = "stream"
 """The consumer group of the pipeline."""
@@ -167,7 +168,8 @@ class EmbeddedRunner:
             self._publish(live_update(batch, counted))
 
     def _transform(self, log_batch: LogBatch, spec: PipelineSpec) -> tuple[Batch, list[RowBatch], dict[str, float]]:
-        batch = decode(log_batch)
+        fields = {name for rollup in spec.rollups for name in fields_of(rollup)}
+        batch = decode(log_batch, fields)
         newest = batch.events["received_at"].max()
         for step in self._steps:
             batch = step.apply(batch)

@@ -12,7 +12,7 @@ from streamgauge.model import MINUTE_MS, EventSample, LiveUpdate
 from streamgauge.store.base import RowBatch
 from streamgauge.stream.batch import Batch
 from streamgauge.stream.spec import PipelineSpec
-from streamgauge.stream.window import pane_rows, panes, with_properties
+from streamgauge.stream.window import pane_rows, panes
 
 _SAMPLE_EVENTS_MAX = 10
 
@@ -25,9 +25,8 @@ def rows_of(batch: Batch, spec: PipelineSpec) -> tuple[list[RowBatch], dict[str,
     counted: dict[str, float] = {}
     tables: dict[str, list[pa.Table]] = {"metrics": [], "metrics_extremes": []}
     if batch.events.height:
-        events = with_properties(batch.events, spec.rollups)
         for rollup in spec.rollups:
-            found = panes(events, rollup, spec.dimension_chars_max)
+            found = panes(batch.events, rollup, spec.dimension_chars_max)
             if not found.height:
                 continue
             additive = rollup.measured.kind in ("count", "sum")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -10,24 +10,7 @@ import pyarrow as pa
 
 from streamgauge.model import UNKNOWN, Measure, Rollup
 
-_OWN_COLUMNS: Final = ("event", "user_id", "anonymous_id", "event_id")
-"""Fields of the envelope that can be dimensions or conditions; all other names are properties."""
-
 _ELLIPSIS: Final = "…"
-
-
-def with_properties(events: pl.DataFrame, rollups: Iterable[Rollup]) -> pl.DataFrame:
-    """The events with a String column `p:name` for each field that the rollups use, null where an event has none.
-
-    A number, boolean, array or object is its JSON text; a whole number has no point (404.0 is "404").
-    """
-    names = sorted({name for rollup in rollups for name in fields_of(rollup)})
-    properties = [name for name in names if name not in _OWN_COLUMNS]
-    decoded = pl.col("properties").str.json_decode(pl.Struct(dict.fromkeys(properties, pl.String())))
-    own = [pl.col(name).alias(f"p:{name}") for name in names if name in _OWN_COLUMNS]
-    if not properties:
-        return events.with_columns(own)
-    return events.with_columns(own).with_columns(decoded.struct.rename_fields([f"p:{n}" for n in properties]).alias("p")).unnest("p")
 
 
 def fields_of(rollup: Rollup) -> set[str]:
@@ -37,7 +20,7 @@ def fields_of(rollup: Rollup) -> set[str]:
 
 def panes(events: pl.DataFrame, rollup: Rollup, dimension_chars_max: int) -> pl.DataFrame:
     """Additive panes of one rollup: `timestamp` (start of the window, ms), `value`, one String column `p:name` a
-    dimension. `events` is what `with_properties` gives; for `min` and `max` the values are the least and greatest."""
+    dimension. `events` are those of a batch that was decoded with `fields_of` the rollup; for `min` and `max` the values are the least and greatest."""
     measure = rollup.measured
     counted = events.filter(_condition(rollup))
     if measure.kind != "count":

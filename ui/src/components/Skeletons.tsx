@@ -18,7 +18,9 @@ export function DonutSkeleton(): ReactNode {
   );
 }
 
-export function BarSkeleton({ widths = [96, 74, 58, 44, 33, 24, 16] }: { readonly widths?: readonly number[] }): ReactNode {
+const WIDTHS = [96, 74, 58, 44, 33, 24, 16];
+
+export function BarSkeleton({ widths = WIDTHS }: { readonly widths?: readonly number[] }): ReactNode {
   return (
     <div className="skeleton bar-skeleton" aria-hidden="true">
       {widths.map((width) => <span key={width} style={{ width: `${width}%` }} />)}

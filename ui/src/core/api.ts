@@ -3,11 +3,17 @@ import { formatInstant, parseInstant } from "./address";
 import { type Filter, formatFilter } from "./filters";
 import type { Range } from "./ranges";
 
+/** How the values of a metric become one number; `field` is the property whose numbers are taken. */
+export interface Measure {
+  readonly kind: string;
+  readonly field: string | null;
+}
+
 export interface Metric {
   readonly name: string;
   /** The event it counts; null for any. */
   readonly event: string | null;
-  readonly measure: string;
+  readonly measure: Measure;
   readonly dimensions: readonly string[];
   readonly windowMs: number;
   readonly lastSeenMs: number | null;
@@ -181,11 +187,18 @@ function readMetric(item: Record<string, unknown>): Metric {
   return {
     name: text(item, "name"),
     event: optionalText(item["event"]),
-    measure: typeof item["measure"] === "string" ? item["measure"] : JSON.stringify(item["measure"] ?? "count"),
+    measure: readMeasure(item["measure"]),
     dimensions: Array.isArray(dimensions) ? dimensions.filter((each) => typeof each === "string") : [],
     windowMs: number(item, "window_ms") ?? 60_000,
     lastSeenMs: parseInstant(optionalText(item["last_seen"])),
   };
+}
+
+/** `"count"`, or `{"sum": "price"}`. */
+function readMeasure(value: unknown): Measure {
+  const [entry] = isRecord(value) ? Object.entries(value) : [];
+  if (entry) return { kind: entry[0], field: optionalText(entry[1]) };
+  return { kind: optionalText(value) ?? "count", field: null };
 }
 
 function readError(body: unknown, status: number): ApiError {

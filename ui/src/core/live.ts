@@ -50,7 +50,7 @@ export class LiveConnection {
   #source: Source | null = null;
   #timer: unknown = null;
   #attempts = 0;
-  #greetings = 0;
+  #missed = false;
   readonly #parts: LiveParts;
   readonly #listeners = new Set<() => void>();
   readonly #updateListeners = new Set<(update: Update) => void>();
@@ -68,13 +68,14 @@ export class LiveConnection {
 
   start(): void {
     if (this.#source || this.#timer !== null) return;
-    this.#set({ status: this.#greetings > 0 ? "reconnecting" : "connecting" });
+    this.#set({ status: this.#missed ? "reconnecting" : "connecting" });
     this.#connect();
   }
 
   pause(): void {
     this.#disconnect();
     this.#attempts = 0;
+    this.#missed = true;
     this.#set({ status: "paused" });
   }
 
@@ -105,11 +106,12 @@ export class LiveConnection {
   }
 
   readonly #greet = (message: Record<string, unknown>): void => {
+    const missed = this.#missed;
     this.#attempts = 0;
-    this.#greetings += 1;
+    this.#missed = false;
     const version = message["version"];
     this.#heard(message, { status: "live", version: typeof version === "string" ? version : null });
-    if (this.#greetings > 1) for (const listener of this.#returnListeners) listener();
+    if (missed) for (const listener of this.#returnListeners) listener();
   };
 
   readonly #update = (message: Record<string, unknown>): void => {
@@ -133,6 +135,7 @@ export class LiveConnection {
     if (source !== this.#source) return;
     this.#disconnect();
     this.#attempts += 1;
+    this.#missed = true;
     this.#set({ status: this.#attempts > ATTEMPTS_BEFORE_OFFLINE ? "offline" : "reconnecting" });
     const wait = Math.min(BACKOFF_MS_FIRST * 2 ** (this.#attempts - 1), BACKOFF_MS_MAX);
     // Between half and all of it, so that many pages don't come back at the same instant.
@@ -171,7 +174,7 @@ function readEvent(item: Record<string, unknown>): LiveEvent {
   const stamp = item["timestamp"];
   return {
     event: asText(item["event"]) ?? "(unnamed)",
-    timestampMs: (typeof stamp === "number" ? stamp : parseInstant(asText(stamp))) ?? 0,
+    timestampMs: parseInstant(typeof stamp === "number" ? String(stamp) : asText(stamp)) ?? 0,
     userId: typeof user === "string" || typeof user === "number" ? String(user) : null,
     properties: isRecord(item["properties"]) ? item["properties"] : {},
   };

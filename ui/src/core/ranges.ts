@@ -65,14 +65,10 @@ export function spanOf(range: Range, nowMs: number): Span {
   return { fromMs: nowMs - (durationMs(range.last) ?? DAY_MS), toMs: nowMs };
 }
 
-/**
- * The equal period before an answered span, on the grid of its steps so that it changes once a step
- * and not with every refresh. It ends where the span begins, or less than a step before.
- */
+/** The equal period before an answered span, on the grid of its steps: it ends where the span begins, or less than a step before. */
 export function previousSpan(span: Span, stepMs: number): Span {
   const toMs = floorTo(span.fromMs, stepMs);
-  const length = Math.max(stepMs, Math.round((span.toMs - span.fromMs) / MINUTE_MS) * MINUTE_MS);
-  return { fromMs: toMs - length, toMs };
+  return { fromMs: toMs - (span.toMs - span.fromMs), toMs };
 }
 
 /** The span that a drag across a chart means: whole steps, at least one. */

@@ -1,28 +1,30 @@
 /** What can be said about a time series. */
-import type { Point, Series } from "./api";
-import { MINUTE_MS } from "./ranges";
+import type { Measure, Point, Series } from "./api";
 
 /** Whether values of a measure may be added up over time and over dimensions. */
-export function isAdditive(measure: string): boolean {
-  return !/\b(min|max)\b/.test(measure);
+export function isAdditive(measure: Measure): boolean {
+  return measure.kind !== "min" && measure.kind !== "max";
 }
 
 /** One number for the whole series: the sum, or for a measure that does not add, its extreme. Null: no value. */
-export function total(points: readonly Point[], measure: string): number | null {
+export function total(points: readonly Point[], measure: Measure): number | null {
   const values = points.flatMap((point) => (point.value === null ? [] : [point.value]));
   if (isAdditive(measure)) return values.reduce((sum, value) => sum + value, 0);
   if (values.length === 0) return null;
-  return /\bmin\b/.test(measure) ? Math.min(...values) : Math.max(...values);
+  return measure.kind === "min" ? Math.min(...values) : Math.max(...values);
 }
 
 /**
- * The points that may be compared with a whole period before. Where the step is a minute, the minute that has just
- * begun would make the present look longer than it is, so it is left out.
+ * The complete steps of a series and the same number of steps of the period before. The step that is still filling
+ * would make the present look smaller than it is, so neither has it. Null where there is nothing to compare.
  */
-export function comparable(series: Series): readonly Point[] {
-  const last = series.points.at(-1);
-  if (!last || series.stepMs > MINUTE_MS) return series.points;
-  return last.timestampMs + series.stepMs > series.toMs ? series.points.slice(0, -1) : series.points;
+export function comparable(
+  series: Series,
+  previous: Series,
+  completeUpToMs: number | null,
+): { readonly now: readonly Point[]; readonly before: readonly Point[] } | null {
+  const count = Math.min(firstFilling(series, completeUpToMs), previous.points.length);
+  return count === 0 ? null : { now: series.points.slice(0, count), before: previous.points.slice(0, count) };
 }
 
 /** The index of the first step that may still grow; the number of points where all are complete. */

@@ -24,8 +24,9 @@ export type AskKey = readonly ["ask", string, Range, string];
 
 const HIDDEN_MS_BEFORE_PAUSE = 30_000;
 
+const later = (run: () => void, ms: number): unknown => setTimeout(run, ms);
+
 export function buildApp(): App {
-  const timer = (run: () => void, ms: number): unknown => setTimeout(run, ms);
   const queries = new QueryClient({
     defaultOptions: {
       queries: {
@@ -41,20 +42,20 @@ export function buildApp(): App {
     open: () => new EventSource("live"),
     now: Date.now,
     random: Math.random,
-    setTimeout: timer,
+    setTimeout: later,
     clearTimeout: (id) => clearTimeout(id as ReturnType<typeof setTimeout>),
   });
   const refresher = new Refresher<Change>({
     run: (changes) => refresh(queries, changes),
     now: () => performance.now(),
-    setTimeout: timer,
+    setTimeout: later,
   });
   const app: App = {
     client: new Client((url, init) => fetch(url, init), "."),
     queries,
     navigation: new Navigation(window),
     live,
-    feed: new Feed(timer),
+    feed: new Feed(later),
     refresher,
     theme: new ThemeStore(document.documentElement, storage()),
   };

@@ -1,0 +1,79 @@
+import { type ReactNode, useCallback, useEffect, useState } from "react";
+import { HelpDialog } from "./components/HelpDialog";
+import { ErrorWords } from "./components/Panel";
+import { ApiError, type Metric } from "./core/api";
+import { formatFilter } from "./core/filters";
+import { plural } from "./core/names";
+import { Dashboard } from "./panels/Dashboard";
+import { EmptyStart } from "./panels/EmptyStart";
+import { FirstEvent } from "./panels/FirstEvent";
+import { foreignFilters } from "./panels/questions";
+import { ShellSkeleton } from "./panels/ShellSkeleton";
+import { TopBar } from "./panels/TopBar";
+import { useAddress, useApp, useMetrics } from "./state/hooks";
+import { useFirstEvent } from "./state/useFirstEvent";
+import { useShortcuts } from "./state/useShortcuts";
+
+export function App(): ReactNode {
+  const address = useAddress();
+  const query = useMetrics();
+  const [help, setHelp] = useState(false);
+  const openHelp = useCallback(() => setHelp(true), []);
+  useShortcuts(openHelp);
+  const metrics = query.data ?? [];
+  const metric = address.metric === null ? firstWithData(metrics) : metrics.find(({ name }) => name === address.metric);
+
+  useEffect(() => {
+    document.title = metric ? `${metric.name} · Streamgauge` : "Streamgauge";
+  }, [metric]);
+
+  return (
+    <>
+      <TopBar metric={metric} metrics={metrics} onHelp={openHelp} />
+      <Page metric={metric} />
+      <HelpDialog open={help} onClose={() => setHelp(false)} />
+    </>
+  );
+}
+
+/** One of: not known yet, no server, no such metric, no such filter, no event ever, the dashboard. */
+function Page({ metric }: { readonly metric: Metric | undefined }): ReactNode {
+  const address = useAddress();
+  const { navigation } = useApp();
+  const query = useMetrics();
+  const first = useFirstEvent(query.data);
+
+  if (query.isPending) return <ShellSkeleton />;
+  if (!query.data) return <PageError error={query.error} action="Try again" onAction={() => void query.refetch()} />;
+  const names = query.data.map(({ name }) => name).join(", ");
+  if (!metric) {
+    const missing = new ApiError("unknown_metric", `There is no metric ‘${address.metric ?? ""}’`, `The metrics are: ${names || "none; add a rollup to the configuration"}`, 400);
+    return <PageError error={missing} action="Show the first metric" onAction={() => navigation.go({ metric: null, filters: [] })} />;
+  }
+  if (query.data.every(({ lastSeenMs }) => lastSeenMs === null)) return <EmptyStart />;
+  const foreign = foreignFilters(metric, address.filters);
+  if (foreign.length > 0) {
+    const has = metric.dimensions.map(plural).join(", ");
+    const wrong = new ApiError("unknown_dimension", `${metric.name} can't be filtered by ${foreign.map(formatFilter).join(", ")}`, `It can be filtered by ${has || "nothing: it has no dimensions"}`, 400);
+    return <PageError error={wrong} action="Remove the filter" onAction={() => navigation.go({ filters: address.filters.filter((filter) => !foreign.includes(filter)) })} />;
+  }
+  return (
+    <main className="page" data-testid="dashboard" data-metric={metric.name}>
+      {first.event && <FirstEvent event={first.event} onClose={first.dismiss} />}
+      <Dashboard metric={metric} metrics={query.data} />
+    </main>
+  );
+}
+
+function PageError({ error, action, onAction }: { readonly error: Error | null; readonly action: string; readonly onAction: () => void }): ReactNode {
+  return (
+    <main className="start" role="alert" data-testid="error-state" data-scope="page">
+      <ErrorWords error={error} />
+      <button type="button" className="button primary" onClick={onAction}>{action}</button>
+    </main>
+  );
+}
+
+function firstWithData(metrics: readonly Metric[]): Metric | undefined {
+  return metrics.find(({ lastSeenMs }) => lastSeenMs !== null) ?? metrics[0];
+}

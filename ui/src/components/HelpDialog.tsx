@@ -1,0 +1,33 @@
+import { type ReactNode, useEffect, useRef } from "react";
+
+const SHORTCUTS: readonly (readonly [string, string])[] = [
+  ["/", "filter"],
+  ["1 – 5", "last 15 minutes, hour, 24 hours, 7 days, 30 days"],
+  ["Esc", "step back: zoom, filter, range"],
+  ["l", "live updates on or off"],
+  ["c", "compare with the period before"],
+  ["m", "choose the metric"],
+  ["t", "theme: system, light, dark"],
+  ["← →", "on the chart: read the points; with Shift select, Enter zooms in"],
+  ["?", "this list"],
+];
+
+export function HelpDialog({ open, onClose }: { readonly open: boolean; readonly onClose: () => void }): ReactNode {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (open) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [open]);
+  return (
+    <dialog ref={dialog} className="help" aria-labelledby="help-title" data-testid="help" onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
+      <h2 id="help-title">Keyboard shortcuts</h2>
+      <dl>
+        {SHORTCUTS.map(([key, what]) => (
+          <div key={key}><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div>
+        ))}
+      </dl>
+      <p className="help-note">Drag across the chart to zoom in. Click a slice, a bar or a row to filter. The address of this page holds all of it: share it, and the back button is undo.</p>
+      <button type="button" className="button" onClick={onClose}>Close</button>
+    </dialog>
+  );
+}

@@ -1,0 +1,145 @@
+import { type ReactNode, Suspense, lazy, useRef, useState } from "react";
+import { fileName, copyText, saveText, serverOrigin } from "../components/files";
+import { Figure } from "../components/numbers";
+import { Panel } from "../components/Panel";
+import { savePicture, themeColour } from "../components/picture";
+import { LineSkeleton } from "../components/Skeletons";
+import { formatInstant } from "../core/address";
+import { type Metric, type Series, questionPath } from "../core/api";
+import { csv } from "../core/csv";
+import { curlQuestion } from "../core/curl";
+import { formatFilter } from "../core/filters";
+import { words } from "../core/names";
+import { exactNumber } from "../core/numbers";
+import { type Range, durationWords, zoomSpan } from "../core/ranges";
+import { firstFilling, isSilent, total } from "../core/series";
+import { fullTime, spanLabel, zoneLabel } from "../core/times";
+import { useAddress, useApp, useCompleteUpTo, usePreviousSeries, useSeries } from "../state/hooks";
+import { PLOT_HEIGHT_CSS } from "./sizes";
+import { seriesQuestion } from "./questions";
+import { SilenceNote } from "./SilenceNote";
+import { axisUnit } from "./units";
+
+const TimeSeriesChart = lazy(() => import("./TimeSeriesChart"));
+
+export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactNode {
+  const address = useAddress();
+  const { navigation, refresher } = useApp();
+  const question = seriesQuestion(metric, address);
+  const query = useSeries(question);
+  const previous = usePreviousSeries(question, query.data);
+  const completeUpToMs = useCompleteUpTo(query.data, query.dataUpdatedAt);
+  const [asTable, setAsTable] = useState(false);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const path = questionPath(question);
+  const title = words(metric.name);
+
+  const zoom = (startMs: number, endMs: number): void => {
+    if (query.data) navigation.go({ range: { kind: "between", ...zoomSpan(startMs, endMs, query.data.stepMs) } });
+  };
+  const name = fileName([metric.name, rangeName(address.range)], "");
+  const saveCsv = (): void => {
+    const rows = query.data?.points.map((point) => [formatInstant(point.timestampMs), point.value]) ?? [];
+    saveText(`${name}csv`, csv(["timestamp", metric.name], rows));
+  };
+  const savePng = (): void => {
+    if (!canvas.current || !query.data) return;
+    const about = [axisUnit(metric, query.data.stepMs), zoneLabel(address.zone, query.data.toMs), ...address.filters.map(formatFilter)];
+    savePicture(`${name}png`, canvas.current, canvas.current.clientWidth, PLOT_HEIGHT_CSS, {
+      title: `${title}, ${spanLabel(query.data.fromMs, query.data.toMs, address.zone)}`,
+      lines: [{ text: about.join(" · "), colour: themeColour("--accent") }],
+    });
+  };
+
+  return (
+    <Panel
+      testId="time-series"
+      className="panel-wide"
+      title={title}
+      note={query.data && <span>{axisUnit(metric, query.data.stepMs).replace(/^.* (per|in each) /, "$1 ")} · {zoneLabel(address.zone, query.data.toMs)}</span>}
+      value={query.data && <Figure value={total(query.data.points, metric.measure)} className="panel-value" />}
+      controls={
+        <button type="button" className="toggle-button" aria-pressed={address.compare} onClick={() => navigation.adjust({ compare: !address.compare })}>
+          <span className="key-before" aria-hidden="true" />{beforeWords(address.range)}
+        </button>
+      }
+      menu={{
+        label: `Menu of ${title}`,
+        items: [
+          { label: asTable ? "Show as chart" : "Show as table", run: () => setAsTable(!asTable) },
+          { label: "Save as CSV", run: saveCsv },
+          ...(asTable ? [] : [{ label: "Save as PNG", run: savePng }]),
+          { label: "Copy query as curl", run: () => copyText(curlQuestion(serverOrigin(), path)), done: "Copied" },
+        ],
+      }}
+      query={query}
+      skeleton={<LineSkeleton />}
+      foot={query.data && <FillingKey series={query.data} completeUpToMs={completeUpToMs} />}
+    >
+      {(series) => (
+        <>
+          {isSilent(series) && <SilenceNote metric={metric} />}
+          {!asTable && (
+            <Suspense fallback={<LineSkeleton />}>
+              <TimeSeriesChart
+                metric={metric}
+                series={series}
+                previous={address.compare ? previous.data : undefined}
+                completeUpToMs={completeUpToMs}
+                zone={address.zone}
+                label={`Line chart: ${axisUnit(metric, series.stepMs)}, ${spanLabel(series.fromMs, series.toMs, address.zone)}`}
+                onZoom={zoom}
+                onDrag={(dragging) => refresher.hold(dragging)}
+                canvas={canvas}
+              />
+            </Suspense>
+          )}
+          <SeriesTable metric={metric} series={series} completeUpToMs={completeUpToMs} zone={address.zone} visible={asTable} />
+        </>
+      )}
+    </Panel>
+  );
+}
+
+interface TableProps {
+  readonly metric: Metric;
+  readonly series: Series;
+  readonly completeUpToMs: number | null;
+  readonly zone: string | null;
+  readonly visible: boolean;
+}
+
+/** The same points in words: for screen readers always, for everybody on request. */
+function SeriesTable({ metric, series, completeUpToMs, zone, visible }: TableProps): ReactNode {
+  const filling = firstFilling(series, completeUpToMs);
+  return (
+    <div className={visible ? "table-scroll" : "visually-hidden"} tabIndex={visible ? 0 : undefined}>
+      <table className="plain-table" data-testid="time-series-table">
+        <caption className="visually-hidden">{axisUnit(metric, series.stepMs)}, times in {zoneLabel(zone, series.toMs)}</caption>
+        <thead><tr><th scope="col">From</th><th scope="col" className="number">{words(metric.name)}</th><th scope="col">State</th></tr></thead>
+        <tbody>
+          {series.points.map((point, index) => (
+            <tr key={point.timestampMs} data-timestamp={formatInstant(point.timestampMs)} data-exact={point.value ?? ""} data-filling={index >= filling}>
+              <th scope="row">{fullTime(point.timestampMs, zone)}</th>
+              <td className="number">{exactNumber(point.value)}</td>
+              <td>{index >= filling ? "still filling" : "complete"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function FillingKey({ series, completeUpToMs }: { readonly series: Series; readonly completeUpToMs: number | null }): ReactNode {
+  if (firstFilling(series, completeUpToMs) >= series.points.length) return null;
+  return <span className="filling-key"><span className="key-filling" aria-hidden="true" />still filling</span>;
+}
+
+function rangeName(range: Range): string {
+  return range.kind === "last" ? range.last : `${formatInstant(range.fromMs)}_${formatInstant(range.toMs)}`;
+}
+
+function beforeWords(range: Range): string {
+  return range.kind === "last" ? `Previous ${durationWords(range.last)}` : "Period before";
+}
