@@ -42,7 +42,8 @@ async def run(host: str, port: int, seconds: float, connections: int, batch_even
     """Send for so long as fast as the server answers."""
     requests = [
         (
-            f"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            "POST /events HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         ).encode()
         + body
         for body in bodies(600, batch_events)
@@ -50,9 +51,7 @@ async def run(host: str, port: int, seconds: float, connections: int, batch_even
     started_s = time.perf_counter()
     waits: list[float] = []
     sources = [_cycle(requests, start) for start in range(connections)]
-    counts = await asyncio.gather(
-        *(_connection(host, port, source, started_s + seconds, waits) for source in sources)
-    )
+    counts = await asyncio.gather(*(_connection(host, port, source, started_s + seconds, waits) for source in sources))
     elapsed_s = time.perf_counter() - started_s
     waits.sort()
     accepted = sum(counts)

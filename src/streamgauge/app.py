@@ -1,7 +1,7 @@
 """The composition root: Settings → a running system. Only this module chooses adapters.
 
-    events ──▶ ingest ──▶ log ──▶ runner ──▶ store ──▶ query ──▶ HTTP API, dashboard
-                                    └──────── live ──────────────┘
+events ──▶ ingest ──▶ log ──▶ runner ──▶ store ──▶ query ──▶ HTTP API, dashboard
+                                └──────── live ──────────────┘
 """
 
 from __future__ import annotations
@@ -64,7 +64,13 @@ class System:
         self._state = RunnerState(data / "stream" / "state.db")
         self._live = LiveHub(self._freshness, metrics)
         self._runner = EmbeddedRunner(
-            log, self._writer, self._state, clock, metrics, self._live.publish, settings.stream.batch_interval_ms
+            log,
+            self._writer,
+            self._state,
+            clock,
+            metrics,
+            publish=self._live.publish,
+            batch_interval_ms=settings.stream.batch_interval_ms,
         )
         self._imports = ImportRegistry(data / "imports.db", self._runner.next_sequence)
         ingest = Ingest(log, clock, settings.ingest, metrics, EventIds())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +46,7 @@ def version() -> None:
     _out.print(__version__)
 
 
-def _run(settings: Settings, ready: object) -> None:
+def _run(settings: Settings, ready: Callable[[], None]) -> None:
     import uvloop  # noqa: PLC0415
 
     from streamgauge.app import serve  # noqa: PLC0415

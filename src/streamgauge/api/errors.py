@@ -1,4 +1,4 @@
-"""Errors to HTTP: one table, one shape. A bug is a 500 that says nothing of itself to the caller, and all to the log."""
+"""Errors to HTTP: one table, one shape. A bug is a 500 that tells the caller nothing and the log everything."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
 
 from streamgauge.core.errors import (
     BodyTooLarge,
@@ -47,7 +48,7 @@ class ErrorResponses:
 
     def __init__(self, metrics: SelfMetrics) -> None:
         self._metrics = metrics
-        self.handlers = {
+        self.handlers: ExceptionHandlersMap = {
             StreamgaugeError: self._operating_error,
             HTTPException: self._framework_error,
             Exception: self._bug,

@@ -63,7 +63,7 @@ class HostCheck:
         self._allowed = {name.lower().encode() for name in allowed}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._is_allowed(scope["headers"]):
+        if not self._is_allowed(scope["headers"]):
             await _refuse(send)
         else:
             await self._application(scope, receive, send)
@@ -145,5 +145,7 @@ async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
 
 @get("/", include_in_schema=False)
 async def _missing_dashboard() -> Response[str]:
-    text = "The dashboard is not built. Run `make up` in the repository, or `npm ci && npm run build` in its ui folder.\n"
+    text = (
+        "The dashboard is not built. Run `make up` in the repository, or `npm ci && npm run build` in its ui folder.\n"
+    )
     return Response(text, media_type="text/plain", status_code=503)

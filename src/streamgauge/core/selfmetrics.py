@@ -36,7 +36,9 @@ class SelfMetrics:
             "streamgauge_stream_dropped", "Events that were not counted, by reason.", ["reason"], registry=registry
         )
         self.stream_retries = Counter(
-            "streamgauge_stream_store_retries", "Writes to the store that failed and were tried again.", registry=registry
+            "streamgauge_stream_store_retries",
+            "Writes to the store that failed and were tried again.",
+            registry=registry,
         )
         self.stream_batch_seconds = Histogram(
             "streamgauge_stream_batch_seconds", "Time of a micro-batch.", ["part"], buckets=_SECONDS, registry=registry
@@ -51,7 +53,11 @@ class SelfMetrics:
             "streamgauge_stream_complete_up_to_seconds", "The watermark, Unix time.", registry=registry
         )
         self.query_seconds = Histogram(
-            "streamgauge_query_seconds", "Time to answer, by endpoint.", ["endpoint"], buckets=_SECONDS, registry=registry
+            "streamgauge_query_seconds",
+            "Time to answer, by endpoint.",
+            ["endpoint"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.live_clients = Gauge("streamgauge_live_clients", "Open live connections.", registry=registry)
         self.live_skipped = Counter(

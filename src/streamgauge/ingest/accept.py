@@ -160,5 +160,3 @@ def numbering_of(producer: str | None, sequence: str | None) -> Numbering | None
     if not (sequence.isascii() and sequence.isdecimal() and int(sequence[:20]) <= _SEQUENCE_MAX):
         raise InvalidRequest("Streamgauge-Sequence is not a number", hint="an integer from 0 to 2^62")
     return Numbering(producer, int(sequence))
-
-

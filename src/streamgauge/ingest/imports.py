@@ -41,7 +41,8 @@ class ImportRegistry:
         """What was registered first under this name stays. Raises InvalidRequest, Unavailable."""
         if not (0 < len(source) <= _SOURCE_CHARS_MAX and abs(shift_ms) < 2**53):
             raise InvalidRequest(
-                "an import has a source and a shift", hint=f"source: 1 to {_SOURCE_CHARS_MAX} characters; shift_ms: a number"
+                "an import has a source and a shift",
+                hint=f"source: 1 to {_SOURCE_CHARS_MAX} characters; shift_ms: a number",
             )
         async with self._lock:
             try:
@@ -51,7 +52,9 @@ class ImportRegistry:
         return Import(producer, row[0], row[1], self._next_sequence(producer), created)
 
     def _insert_or_find(self, producer: str, source: str, shift_ms: int) -> tuple[bool, tuple[str, int]]:
-        inserted = self._database.execute("INSERT OR IGNORE INTO imports VALUES (?, ?, ?)", (producer, source, shift_ms))
+        inserted = self._database.execute(
+            "INSERT OR IGNORE INTO imports VALUES (?, ?, ?)", (producer, source, shift_ms)
+        )
         found = self._database.execute("SELECT source, shift_ms FROM imports WHERE producer = ?", (producer,))
         return inserted.rowcount == 1, found.fetchone()
 

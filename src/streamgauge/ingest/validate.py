@@ -23,7 +23,14 @@ TIMESTAMP_MS_END: Final = 4_102_444_800_000
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
 
-_JSON_TYPES: Final = {str: "a string", int: "an integer", float: "a number", bool: "a boolean", list: "an array", dict: "an object"}
+_JSON_TYPES: Final = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "a boolean",
+    list: "an array",
+    dict: "an object",
+}
 
 
 class ItemError(Exception):
@@ -45,7 +52,7 @@ class EventValidator:
         integer = Annotated[int, msgspec.Meta(ge=_INT_MIN, le=_INT_MAX)]
         # No bound on names of properties here: it would cost half as much again as all else, and the bound of the
         # whole event holds for them too.
-        item: Any = dict[str, text | integer | float | bool | None | list[Any] | dict[str, Any]]
+        item: Any = dict[str, text | integer | float | bool | list[Any] | dict[str, Any] | None]
         self._items = msgspec.json.Decoder(list[item])
         self._item = msgspec.json.Decoder(item)
 
@@ -117,7 +124,9 @@ class EventValidator:
         if len(item) > self._limits.properties_max:
             raise ItemError("too_many_properties", f"there are over {self._limits.properties_max:,} properties")
         return Envelope(
-            event_id=self._event_ids.new() if event_id is None else self._identifier("event_id", event_id, required=True),
+            event_id=self._event_ids.new()
+            if event_id is None
+            else self._identifier("event_id", event_id, required=True),
             event=event,
             timestamp=received_at_ms if timestamp is None else timestamp_ms(timestamp),
             received_at=received_at_ms,
@@ -191,4 +200,3 @@ def _too_deep(depth_max: int) -> ItemError:
 def original_text(raw: bytes, bytes_max: int) -> str:
     """What was sent, for the dead letter table: at most `bytes_max` bytes of it, undecodable ones replaced."""
     return raw[:bytes_max].decode("utf-8", errors="replace")
-

@@ -57,7 +57,9 @@ class MetricsService:
         """Raises InvalidRequest for what can't be asked, and what the reader raises."""
         question = parse_question(parameters, self._rollups, self._clock.now_ms(), self._limits)
         started_s = time.perf_counter()
-        rows = await (self._series(question) if question.group_by is None else self._groups(question, question.group_by))
+        rows = await (
+            self._series(question) if question.group_by is None else self._groups(question, question.group_by)
+        )
         return Answer(question, rows, time.perf_counter() - started_s)
 
     async def newest_panes_ms(self) -> Mapping[str, int]:
@@ -74,7 +76,9 @@ class MetricsService:
 
     async def _series(self, question: Question) -> Sequence[Point]:
         plan = self._planner.series(question)
-        found: dict[int, Any] = {start_s * 1000: value for start_s, value in await self._reader.query(plan.sql, plan.parameters)}
+        found: dict[int, Any] = {
+            start_s * 1000: value for start_s, value in await self._reader.query(plan.sql, plan.parameters)
+        }
         # Sums and counts of nothing are 0; there is no least or greatest of nothing.
         empty = 0.0 if question.metric.measured.kind in ("count", "sum") else None
         first_ms = question.from_ms - question.from_ms % question.step_ms

@@ -37,7 +37,9 @@ class Planner:
         source = self._source(question)
         group = self._dimension(question, dimension, source.parameters, "group_by")
         source.parameters.update(unknown=UNKNOWN, limit=question.limit)
-        inner = f"SELECT if({group} = '', {{unknown:String}}, {group}) AS name, {_value(question)} AS value {source.sql}"
+        inner = (
+            f"SELECT if({group} = '', {{unknown:String}}, {group}) AS name, {_value(question)} AS value {source.sql}"
+        )
         return Plan(
             f"SELECT name, value, sum(value) OVER (), count() OVER () FROM ({inner} GROUP BY name) "
             "ORDER BY value DESC, name LIMIT {limit:UInt32}",
@@ -72,7 +74,9 @@ class Planner:
         return f"dimensions[{{{parameter}:String}}]"
 
 
-NEWEST_PANES = Plan("SELECT metric_name, toUnixTimestamp(max(timestamp)) FROM {table:Identifier} GROUP BY metric_name", {})
+NEWEST_PANES = Plan(
+    "SELECT metric_name, toUnixTimestamp(max(timestamp)) FROM {table:Identifier} GROUP BY metric_name", {}
+)
 """Rows (metric, start of its newest pane in s since 1970)."""
 
 

@@ -77,7 +77,8 @@ def _connection(url: str) -> dict[str, Any]:
             "autogenerate_session_id": False,
         }
     raise ConfigError(
-        f"{_without_password(url)!r} is not a store", hint="write chdb:///folder or clickhouse://user:password@host:8123/database"
+        f"{_without_password(url)!r} is not a store",
+        hint="write chdb:///folder or clickhouse://user:password@host:8123/database",
     )
 
 

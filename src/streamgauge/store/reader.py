@@ -47,7 +47,7 @@ class ClickHouseReader:
 
     def _query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         try:
-            rows: Sequence[tuple[Any, ...]] = self._client().query(sql, parameters=dict(parameters)).result_rows
+            rows = self._client().query(sql, parameters=dict(parameters)).result_rows
         except ClickHouseError as error:
             for number, limit in _LIMIT_CODES.items():
                 if f"Code: {number}." in str(error):
@@ -55,7 +55,7 @@ class ClickHouseReader:
                         f"the query is over the limit of {limit}", code="query_limit", hint="ask for a shorter range"
                     ) from error
             raise Unavailable(f"the store did not answer: {error}") from error
-        return rows
+        return [tuple(row) for row in rows]
 
     def _client(self) -> Client:
         if not hasattr(self._local, "client"):

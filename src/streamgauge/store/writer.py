@@ -34,7 +34,9 @@ class ClickHouseWriter:
                 settings={"insert_deduplicate": 1, "insert_deduplication_token": batch.batch_id},
             )
         except (ClickHouseError, OSError) as error:
-            raise Unavailable(f"the store did not take {batch.rows.num_rows} rows for {batch.table}: {error}") from error
+            raise Unavailable(
+                f"the store did not take {batch.rows.num_rows} rows for {batch.table}: {error}"
+            ) from error
 
     def close(self) -> None:
         self._client.close()

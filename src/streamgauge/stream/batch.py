@@ -35,8 +35,8 @@ _PROPERTIES: Final = ',"properties":'
 class Batch(msgspec.Struct, frozen=True):
     """What a step takes and gives.
 
-    `events`: an envelope's fields with `properties` as JSON text, a String column `p:name` for each field that was asked
-    for (see `decode`), `log_partition` and `log_offset`, in order of partition and offset.
+    `events`: an envelope's fields with `properties` as JSON text, a String column `p:name` for each field that was
+    asked for (see `decode`), `log_partition` and `log_offset`, in order of partition and offset.
     `dead_letters`: rows for the dead letter table. `dropped`: events that left for another reason, by reason.
     """
 

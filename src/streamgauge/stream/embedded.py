@@ -21,7 +21,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import polars as pl
 import stamina
@@ -59,6 +59,7 @@ class EmbeddedRunner:
         state: RunnerState,
         clock: Clock,
         metrics: SelfMetrics,
+        *,
         publish: Callable[[LiveUpdate], None],
         batch_interval_ms: int,
     ) -> None:
@@ -127,10 +128,11 @@ class EmbeddedRunner:
             _logger.info("finishing the batch that was being written when the last process ended")
             await self._commit(await self._log.fetch(ranges), spec)
 
-    async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Task[bool]) -> bool:
+    async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Future[bool]) -> bool:
         """Wait for a batch; False when there will be none, or when stopping and all is worked off."""
         if not stopping.done():
-            await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {coming, stopping}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done() and not coming.done():
             if (await self._log.end_offsets()) == self._next_offsets:
                 return False

@@ -34,7 +34,9 @@ def rows_of(batch: Batch, spec: PipelineSpec) -> tuple[list[RowBatch], dict[str,
             tables[table].append(pane_rows(rollup.name, found, rollup.dimensions, columns))
             counted[rollup.name] = float(found["value"].sum()) if additive else float(found.height)
     batches = [
-        RowBatch(table, f"{batch.batch_id}/{table}", pa.concat_tables(parts)) for table, parts in tables.items() if parts
+        RowBatch(table, f"{batch.batch_id}/{table}", pa.concat_tables(parts))
+        for table, parts in tables.items()
+        if parts
     ]
     batches += [RowBatch(table, f"{batch.batch_id}/{table}", rows) for table, rows in _raw_rows(batch)]
     return batches, counted

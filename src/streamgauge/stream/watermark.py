@@ -30,13 +30,8 @@ class Watermarks:
         """The watermark now. `lagging` are the partitions of which something is accepted and not yet counted: they
         are not idle, however long nothing was read of them."""
         active = {
-            partition
-            for partition, read_at_ms in self._read_at_ms.items()
-            if now_ms - read_at_ms < self._idle_ms
+            partition for partition, read_at_ms in self._read_at_ms.items() if now_ms - read_at_ms < self._idle_ms
         }.union(lagging)
-        if active:
-            least_ms = min(self._greatest_ms.get(partition, 0) for partition in active)
-        else:
-            least_ms = now_ms
+        least_ms = min((self._greatest_ms.get(partition, 0) for partition in active), default=now_ms)
         self._watermark_ms = max(self._watermark_ms, least_ms - self._delay_ms)
         return self._watermark_ms

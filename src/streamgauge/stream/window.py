@@ -19,8 +19,11 @@ def fields_of(rollup: Rollup) -> set[str]:
 
 
 def panes(events: pl.DataFrame, rollup: Rollup, dimension_chars_max: int) -> pl.DataFrame:
-    """Additive panes of one rollup: `timestamp` (start of the window, ms), `value`, one String column `p:name` a
-    dimension. `events` are those of a batch that was decoded with `fields_of` the rollup; for `min` and `max` the values are the least and greatest."""
+    """Panes of one rollup: `timestamp` (start of the window, ms), `value`, a String column `p:name` a dimension.
+
+    `events` are those of a batch that was decoded with the rollup's `fields_of`. Counts and sums are additive; for
+    `min` and `max` the value is the least or the greatest. What is no finite number is not measured.
+    """
     measure = rollup.measured
     counted = events.filter(_condition(rollup))
     if measure.kind != "count":

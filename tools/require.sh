@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# What the machine itself must have: finds it, installs it where that is possible, or says exactly what is missing.
+#   require.sh python    prints the path of a Python of version 3.11 or newer that can make virtual environments
+#   require.sh node      checks for Node.js 20.19 or newer with npm
+#   require.sh browser   prints the path of Chromium (or Chrome) for the browser tests
+set -euo pipefail
+
+missing() {
+  printf '\nstreamgauge: %s\n' "$1" >&2
+  shift
+  printf '  %s\n' "$@" >&2
+  exit 1
+}
+
+install_with_apt() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+  echo "streamgauge: installing $* with apt-get" >&2
+  { apt-get install -y -qq "$@" || { apt-get update -qq && apt-get install -y -qq "$@"; }; } >/dev/null 2>&1
+}
+
+python() {
+  local name found
+  for name in "${PYTHON:-}" python3 python3.14 python3.13 python3.12 python3.11; do
+    found=$(command -v "$name" 2>/dev/null) || continue
+    "$found" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$found"; return; }
+  done
+  missing 'Python 3.11 or newer, with the venv module, is missing.' \
+    'Debian, Ubuntu:  apt-get install python3 python3-venv' \
+    'macOS:           brew install python@3.13' \
+    'or set PYTHON to the one to use:  make up PYTHON=/path/to/python3.12'
+}
+
+node() {
+  local version major minor
+  version=$(command node --version 2>/dev/null || true)
+  command -v npm >/dev/null || version=''
+  IFS=. read -r major minor _ <<<"${version#v}"
+  if [ -n "$version" ] && { [ "$major" -gt 20 ] || { [ "$major" -eq 20 ] && [ "$minor" -ge 19 ]; }; }; then return; fi
+  missing "Node.js 20.19 or newer, with npm, is missing (found: ${version:-none}); it builds the dashboard." \
+    'Debian, Ubuntu:  see nodejs.org for packages of a current version' \
+    'macOS:           brew install node'
+}
+
+browser() {
+  local name
+  for name in "${CHROMIUM:-}" chromium chromium-browser google-chrome; do
+    command -v "$name" 2>/dev/null && return
+  done
+  install_with_apt chromium && command -v chromium && return
+  missing 'Chromium is missing; the browser tests drive it.' \
+    'Debian:  apt-get install chromium' \
+    'or set CHROMIUM to the path of Chromium or Chrome:  make test CHROMIUM=/path/to/chrome'
+}
+
+"$1"
