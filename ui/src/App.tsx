@@ -29,7 +29,7 @@ export function App(): ReactNode {
 
   return (
     <>
-      <TopBar metric={metric} metrics={metrics} onHelp={openHelp} />
+      <TopBar metric={isEmpty(metrics) ? undefined : metric} metrics={metrics} onHelp={openHelp} />
       <Page metric={metric} />
       <HelpDialog open={help} onClose={() => setHelp(false)} />
     </>
@@ -50,7 +50,7 @@ function Page({ metric }: { readonly metric: Metric | undefined }): ReactNode {
     const missing = new ApiError("unknown_metric", `There is no metric ‘${address.metric ?? ""}’`, `The metrics are: ${names || "none; add a rollup to the configuration"}`, 400);
     return <PageError error={missing} action="Show the first metric" onAction={() => navigation.go({ metric: null, filters: [] })} />;
   }
-  if (query.data.every(({ lastSeenMs }) => lastSeenMs === null)) return <EmptyStart />;
+  if (isEmpty(query.data)) return <EmptyStart />;
   const foreign = foreignFilters(metric, address.filters);
   if (foreign.length > 0) {
     const has = metric.dimensions.map(plural).join(", ");
@@ -76,4 +76,9 @@ function PageError({ error, action, onAction }: { readonly error: Error | null; 
 
 function firstWithData(metrics: readonly Metric[]): Metric | undefined {
   return metrics.find(({ lastSeenMs }) => lastSeenMs !== null) ?? metrics[0];
+}
+
+/** Whether nothing was ever counted. */
+function isEmpty(metrics: readonly Metric[]): boolean {
+  return metrics.every(({ lastSeenMs }) => lastSeenMs === null);
 }

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import CacheControlHeader
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.router import Router
@@ -20,6 +20,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from streamgauge import __version__
 from streamgauge.api.errors import ErrorResponses, error_body
+from streamgauge.api.events import EVENTS_PATH, events_path_item
 from streamgauge.core.selfmetrics import SelfMetrics
 
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
@@ -34,7 +35,7 @@ _PAGE_HEADERS: Final = {
 
 
 def create_http(
-    routes: Sequence[HTTPRouteHandler], metrics: SelfMetrics, allowed_hosts: Collection[str] | None
+    routes: Sequence[BaseRouteHandler], metrics: SelfMetrics, allowed_hosts: Collection[str] | None
 ) -> ASGIApp:
     """The ASGI application. `allowed_hosts`: names that requests must be addressed to; None: any."""
     application = Litestar(
@@ -51,6 +52,8 @@ def create_http(
         debug=False,
         logging_config=None,
     )
+    if application.openapi_schema.paths is not None:
+        application.openapi_schema.paths[EVENTS_PATH] = events_path_item()
     return application if allowed_hosts is None else HostCheck(application, allowed_hosts)
 
 
@@ -108,7 +111,7 @@ async def _refuse(send: Send) -> None:
     await send({"type": "http.response.body", "body": msgspec.json.encode(body), "more_body": False})
 
 
-def _dashboard(folder: Path) -> list[Router | HTTPRouteHandler]:
+def _dashboard(folder: Path) -> list[Router | BaseRouteHandler]:
     if not (folder / "index.html").is_file():
         return [_missing_dashboard]
     return [

@@ -13,6 +13,8 @@ from streamgauge.store.client import StoreClients
 _SETTINGS: Final = {
     # The insert is done when the call returns; asynchronous inserts would be acknowledged from a buffer.
     "async_insert": 0,
+    # Panes of one batch are distinct already; there is nothing to sum up before the first merge.
+    "optimize_on_insert": 0,
     # An import touches as many days as its file has, and each is a partition.
     "max_partitions_per_insert_block": 0,
 }

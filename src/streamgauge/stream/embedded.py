@@ -128,7 +128,7 @@ class EmbeddedRunner:
             _logger.info("finishing the batch that was being written when the last process ended")
             await self._commit(await self._log.fetch(ranges), spec)
 
-    async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Future[bool]) -> bool:
+    async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Future[Any]) -> bool:
         """Wait for a batch; False when there will be none, or when stopping and all is worked off."""
         if not stopping.done():
             either: set[asyncio.Future[Any]] = {coming, stopping}

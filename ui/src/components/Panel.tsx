@@ -44,6 +44,9 @@ export function Panel<Data extends Answer>(props: PanelProps<Data>): ReactNode {
   );
 }
 
+/** Below a second an answer is as fresh as it gets. */
+const LAG_MS_WORTH_A_WORD = 1_000;
+
 function FreshnessMark({ query }: { readonly query: UseQueryResult<Answer> }): ReactNode {
   const { zone } = useAddress();
   const { status } = useLive();
@@ -51,7 +54,7 @@ function FreshnessMark({ query }: { readonly query: UseQueryResult<Answer> }): R
   if (!query.data) return <span className="freshness"> </span>;
   const held = query.isRefetchError || status === "reconnecting" || status === "offline" || status === "paused";
   const parts = [completeUpToMs === null ? "nothing counted yet" : `complete to ${clock(completeUpToMs, zone)}`];
-  if (query.data.lagMs > 0) parts.push(`lag ${durationText(query.data.lagMs)}`);
+  if (query.data.lagMs >= LAG_MS_WORTH_A_WORD) parts.push(`lag ${durationText(query.data.lagMs)}`);
   if (query.data.ageMs) parts.push(`cached ${durationText(query.data.ageMs)}`);
   if (held) parts.push(`held since ${clock(query.dataUpdatedAt, zone)}`);
   const why = query.isRefetchError && query.error ? `could not be refreshed: ${query.error.message}` : undefined;

@@ -3,9 +3,13 @@ import type { ReactNode } from "react";
 /** A wave that crosses a ruler's ticks. */
 export function Mark({ size = 20 }: { readonly size?: number }): ReactNode {
   return (
-    <svg className="mark" width={size} height={size} viewBox="0 0 16 16" fill="none" stroke="currentColor" strokeLinecap="round" aria-hidden="true">
-      <path strokeWidth="1.5" d="M3.5 1.75v12.5M3.5 2h3M3.5 14h3M3.5 5h1.5M3.5 11h1.5" />
-      <path strokeWidth="2" d="M1 8.5c1.6-2.6 3.4-2.6 5 0s3.4 2.6 5 0 2.6-2.4 4-1.2" />
+    <svg className="mark" width={size} height={size} viewBox="0 0 16 16" fill="none" aria-hidden="true">
+      <mask id="mark-gap">
+        <path fill="#fff" d="M0 0h16v16H0z" />
+        <path stroke="#000" strokeWidth="4.6" d="M0 8c2 0 2.4-3 4.6-3S9 11 11.4 11 14 8 16 8" />
+      </mask>
+      <path mask="url(#mark-gap)" stroke="currentColor" strokeWidth="1.5" d="M2.5 3v10M6.25 1v14M9.75 1v14M13.5 3v10" />
+      <path stroke="currentColor" strokeWidth="2" strokeLinecap="round" d="M1 8c1.6 0 2-3 3.8-3S9 11 11.2 11 13.6 8 15 8" />
     </svg>
   );
 }

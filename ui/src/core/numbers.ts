@@ -1,6 +1,6 @@
 /** Numbers as people read them: 1,284 · 12.8 k · 3.4 M, with the exact value always at hand. */
 
-const THIN_SPACE = "\u202f";
+const SPACE = "\u00a0";
 const MINUS = "\u2212";
 const SCALES = [
   { from: 1e15, by: 1e15, unit: "P" },
@@ -26,7 +26,7 @@ export function compactNumber(value: number | null): string {
   if (!scale) return signed(rounded.format(value));
   const scaled = value / scale.by;
   const digits = Math.abs(scaled) >= 99.95 ? 0 : 1;
-  return signed(`${trimZero(scaled.toFixed(digits))}${THIN_SPACE}${scale.unit}`);
+  return signed(`${trimZero(scaled.toFixed(digits))}${SPACE}${scale.unit}`);
 }
 
 export interface Change {
@@ -43,7 +43,7 @@ export function changeBetween(now: number | null, before: number | null): Change
   if (before === 0) return { direction: "new", text: "new", words: "new: nothing in the period before" };
   const ratio = (now - before) / Math.abs(before);
   const percent = percentText(Math.abs(ratio));
-  if (Math.abs(ratio) < 0.0005) return { direction: "same", text: `±0${THIN_SPACE}%`, words: "unchanged" };
+  if (Math.abs(ratio) < 0.0005) return { direction: "same", text: `±0${SPACE}%`, words: "unchanged" };
   return ratio > 0
     ? { direction: "up", text: `+${percent}`, words: `up ${percent}` }
     : { direction: "down", text: `${MINUS}${percent}`, words: `down ${percent}` };
@@ -52,10 +52,10 @@ export function changeBetween(now: number | null, before: number | null): Change
 /** 0.1234 → `12 %`; below ten per cent with one decimal; what is not nothing is never shown as nothing. */
 export function percentText(ratio: number): string {
   const percent = ratio * 100;
-  if (percent > 0 && percent < 0.05) return `<0.1${THIN_SPACE}%`;
-  if (percent >= 10_000) return `${compactNumber(percent)}${THIN_SPACE}%`;
+  if (percent > 0 && percent < 0.05) return `<0.1${SPACE}%`;
+  if (percent >= 10_000) return `${compactNumber(percent)}${SPACE}%`;
   const text = percent < 9.95 ? trimZero(percent.toFixed(1)) : grouped.format(Math.round(percent));
-  return `${text}${THIN_SPACE}%`;
+  return `${text}${SPACE}%`;
 }
 
 /** A top for an axis from zero that holds `max`: 1, 2, 2.5, 5 or 10 times a power of ten. */

@@ -97,7 +97,7 @@ function Donut({ breakdown, title, unit, selected, onSelect, svg }: DonutProps):
           <path
             key={slice.name}
             d={arcs[index]?.path}
-            className={`slice ${slice.selectable ? "selectable" : ""} ${hovered !== null && hovered !== slice.name ? "receded" : ""}`}
+            className={`slice ${slices.length === 1 ? "whole" : ""} ${slice.selectable ? "selectable" : ""} ${hovered !== null && hovered !== slice.name ? "receded" : ""}`}
             style={{ fill: `var(--hue-${hues.get(slice.name) ?? "grey"})` }}
             data-testid="donut-slice"
             data-value={slice.name}

@@ -33,6 +33,7 @@ interface KeyNumberProps {
   readonly note?: string;
   readonly series?: Series | undefined;
   readonly filling?: number;
+  readonly marked?: number;
   readonly stale: boolean;
   readonly testId: string;
   readonly valueTestId?: string;
@@ -53,7 +54,7 @@ function KeyNumber(props: KeyNumberProps): ReactNode {
         {props.change && <ChangeMark change={props.change.mark} against={props.change.against} />}
         {props.note && <span>{props.note}</span>}
       </p>
-      {series && <Sparkline values={series.points.map((point) => point.value)} filling={props.filling ?? series.points.length} />}
+      {series && <Sparkline values={series.points.map((point) => point.value)} filling={props.filling ?? series.points.length} marked={props.marked ?? -1} />}
     </div>
   );
 }
@@ -123,6 +124,7 @@ function PaceNumber({ metric }: { readonly metric: Metric }): ReactNode {
 function PeakNumber({ metric }: { readonly metric: Metric }): ReactNode {
   const address = useAddress();
   const query = useSeries(seriesQuestion(metric, address));
+  const completeUpToMs = useCompleteUpTo(query.data, query.dataUpdatedAt);
   const series = query.data;
   const highest = series ? peak(series.points) : null;
   const step = stepWords(series?.stepMs ?? 0);
@@ -135,6 +137,7 @@ function PeakNumber({ metric }: { readonly metric: Metric }): ReactNode {
       label={isAdditive(metric.measure) ? frame.label : `Highest ${step}`}
       value={highest?.value ?? null}
       note={highest && highest.value ? stepLabel(highest.timestampMs, series.stepMs, address.zone) : "none yet"}
+      {...(highest?.value ? { series, filling: firstFilling(series, completeUpToMs), marked: series.points.indexOf(highest) } : {})}
     />
   );
 }

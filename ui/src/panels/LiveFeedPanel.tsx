@@ -5,7 +5,7 @@ import { type Filter, UNKNOWN, dimensionOf, formatFilter, matchesFilters, withFi
 import type { Metric } from "../core/api";
 import { useAddress, useApp, useFeed, useLive } from "../state/hooks";
 
-const ROWS_MAX = 12;
+const ROWS_MAX = 8;
 const PROPERTIES_MAX = 8;
 
 /** A sample of what is arriving, newest first; not a log: the server sends ten of each batch at most. */

@@ -30,6 +30,7 @@ export default function TimeSeriesChart(props: ChartProps): ReactNode {
   const plot = useRef<Plot | null>(null);
   const latest = useRef(props);
   const [pointed, setPointed] = useState<Pointed | null>(null);
+  const whole = props.metric.measure.kind === "count";
   const keyboard = useChartKeys(plot, props);
   const { theme } = useApp();
 
@@ -57,8 +58,8 @@ export default function TimeSeriesChart(props: ChartProps): ReactNode {
   }, []);
 
   useLayoutEffect(() => {
-    plot.current?.show(drawnRuns(series, previous, completeUpToMs), zone);
-  }, [series, previous, completeUpToMs, zone]);
+    plot.current?.show({ ...drawnRuns(series, previous, completeUpToMs), whole }, zone);
+  }, [series, previous, completeUpToMs, zone, whole]);
 
   useEffect(() => {
     const scheme = window.matchMedia("(prefers-color-scheme: dark)");

@@ -56,7 +56,7 @@ export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactN
       testId="time-series"
       className="panel-wide"
       title={title}
-      note={query.data && <span>{axisUnit(metric, query.data.stepMs).replace(/^.* (per|in each) /, "$1 ")} · {zoneLabel(address.zone, query.data.toMs)}</span>}
+      note={query.data && zoneLabel(address.zone, query.data.toMs)}
       value={query.data && <Figure value={total(query.data.points, metric.measure)} className="panel-value" />}
       controls={
         <button type="button" className="toggle-button" aria-pressed={address.compare} onClick={() => navigation.adjust({ compare: !address.compare })}>

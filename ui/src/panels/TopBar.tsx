@@ -10,6 +10,7 @@ import { foreignFilters } from "./questions";
 import { RangePicker } from "./RangePicker";
 
 interface TopBarProps {
+  /** None: there is nothing to choose from yet. */
   readonly metric: Metric | undefined;
   readonly metrics: readonly Metric[];
   readonly onHelp: () => void;
@@ -21,7 +22,7 @@ export function TopBar({ metric, metrics, onHelp }: TopBarProps): ReactNode {
       <div className="top-row">
         <a className="brand" href="." aria-label="Streamgauge, start page"><Mark /><span>Streamgauge</span></a>
         {metric && <MetricPicker metric={metric} metrics={metrics} />}
-        <RangePicker />
+        {metric && <RangePicker />}
         <span className="spacer" />
         <LiveStatus />
         <div className="top-tools">

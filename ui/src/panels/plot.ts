@@ -11,6 +11,8 @@ export interface PlotData {
   readonly sure: readonly (number | null)[];
   readonly filling: readonly (number | null)[];
   readonly before: readonly (number | null)[];
+  /** Whether there are no values between whole numbers. */
+  readonly whole: boolean;
 }
 
 export interface PlotHooks {
@@ -33,12 +35,16 @@ export interface Plot {
 }
 
 
-const AXIS_WIDTH = 56;
+const AXIS_WIDTH = 48;
+/** Distances of the lines of the grid. */
+const INCREMENTS = Array.from({ length: 24 }, (_, power) => [1, 2, 2.5, 5].map((factor) => factor * 10 ** (power - 6))).flat();
+const WHOLE_INCREMENTS = INCREMENTS.filter((increment) => increment >= 1 && increment !== 2.5);
 const BEFORE = 1;
 const FILLING = 3;
 
 export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
   let zone: string | null = null;
+  let increments = INCREMENTS;
   let colours = readColours();
   const font = `12px ${getComputedStyle(box).fontFamily}`;
   const line = { points: { show: false }, spanGaps: false } as const;
@@ -72,12 +78,13 @@ export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
         space: 44,
         gap: 8,
         size: AXIS_WIDTH,
+        incrs: () => increments,
         values: (_, splits) => splits.map((value) => compactNumber(value)),
       },
     ],
     series: [
       {},
-      { ...line, stroke: () => colours.before, width: 1.5, dash: [2, 4] },
+      { ...line, stroke: () => colours.before, width: 1.5, dash: [3, 3] },
       { ...line, stroke: () => colours.accent, width: 2, fill: () => colours.wash },
       {
         spanGaps: false,
@@ -110,6 +117,7 @@ export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
     canvas: plot.ctx.canvas,
     show(data, shownZone) {
       zone = shownZone;
+      increments = data.whole ? WHOLE_INCREMENTS : INCREMENTS;
       plot.setData([[...data.xs], [...data.before], [...data.sure], [...data.filling]]);
     },
     resize: (width) => plot.setSize({ width, height: PLOT_HEIGHT_CSS }),
@@ -124,7 +132,8 @@ export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
     select(from, to) {
       const [a, b] = [leftOf(plot, from), leftOf(plot, to)].map((left) => left - plot.bbox.left / uPlot.pxRatio);
       const [left, right] = [Math.min(a ?? 0, b ?? 0), Math.max(a ?? 0, b ?? 0)];
-      plot.setSelect({ left, top: 0, width: from === to ? 0 : right - left, height: plot.bbox.height / uPlot.pxRatio }, false);
+      const height = from === to ? 0 : plot.bbox.height / uPlot.pxRatio;
+      plot.setSelect({ left, top: 0, width: right - left, height }, false);
     },
     destroy() {
       document.removeEventListener("mouseup", release);
