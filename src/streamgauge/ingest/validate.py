@@ -52,27 +52,24 @@ class EventValidator:
         integer = Annotated[int, msgspec.Meta(ge=_INT_MIN, le=_INT_MAX)]
         # No bound on names of properties here: it would cost half as much again as all else, and the bound of the
         # whole event holds for them too.
-        item: Any = dict[str, text | integer | float | bool | list[Any] | dict[str, Any] | None]
+        item: Any = dict[str, text | integer | float | bool | None]
         self._items = msgspec.json.Decoder(list[item])
         self._item = msgspec.json.Decoder(item)
 
     def decode_quickly(self, body: bytes, *, as_lines: bool) -> list[dict[str, Any]] | None:
-        """All items of a body, of which every name, string and number is within bounds; None where that is not so,
-        or can't be told this way (values that are themselves arrays or objects)."""
-        is_array = not as_lines and body.lstrip()[:1] == b"["
+        """All items of a body, of which every string and number is within bounds; None where that is not so, or can't
+        be told this way: where a value is itself an array or an object."""
         items: list[dict[str, Any]]
         try:
             if as_lines:
                 items = self._item.decode_lines(body)
-            elif is_array:
+            elif body.lstrip()[:1] == b"[":
                 items = self._items.decode(body)
             else:
                 items = [self._item.decode(body)]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        # Each item has one opening brace. More of them, or a bracket, may be nesting (or text that looks like it).
-        nested = body.count(b"{") > len(items) or body.count(b"[") > is_array
-        return None if nested else items
+        return items
 
     def decode_carefully(self, raw: bytes) -> dict[str, Any]:
         """One item, checked in every part. Raises ItemError."""
@@ -123,29 +120,32 @@ class EventValidator:
         event_id = pop("event_id", None)
         if len(item) > self._limits.properties_max:
             raise ItemError("too_many_properties", f"there are over {self._limits.properties_max:,} properties")
+        # Positions instead of names, and a call only for an id that needs one: this runs for every event.
         return Envelope(
-            event_id=self._event_ids.new()
-            if event_id is None
-            else self._identifier("event_id", event_id, required=True),
-            event=event,
-            timestamp=received_at_ms if timestamp is None else timestamp_ms(timestamp),
-            received_at=received_at_ms,
-            user_id=None if user_id is None else self._identifier("user_id", user_id),
-            anonymous_id=None if anonymous_id is None else self._identifier("anonymous_id", anonymous_id),
-            producer=producer,
-            sequence=sequence,
-            properties=item,
+            self._event_ids.new() if event_id is None else self._identifier("event_id", event_id, required=True),
+            event,
+            received_at_ms if timestamp is None else timestamp_ms(timestamp),
+            received_at_ms,
+            None if user_id is None else self._identifier("user_id", user_id),
+            None if anonymous_id is None else self._identifier("anonymous_id", anonymous_id),
+            producer,
+            sequence,
+            None,
+            None,
+            item,
         )
 
     def _identifier(self, name: str, value: Any, *, required: bool = False) -> Any:
         """The canonical text of an id: 123 and "123" are the same; "" is none. Raises ItemError."""
+        if type(value) is str and 0 < len(value) <= self._limits.name_chars_max:
+            return value
         if type(value) is int:
             return str(value)
         if type(value) is not str or (required and not value):
             raise ItemError(f"invalid_{name}", f"`{name}` must be a string or an integer, not {describe(value)}")
-        if len(value) > self._limits.name_chars_max:
+        if value:
             raise ItemError(f"invalid_{name}", f"`{name}` is over {self._limits.name_chars_max:,} characters")
-        return value or None
+        return None
 
 
 def timestamp_ms(value: Any) -> int:
