@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 const server = "http://127.0.0.1:8080";
 const apiPaths = ["/metrics", "/events", "/live", "/imports", "/healthz", "/readyz", "/openapi.json", "/docs", "/-/metrics", "/api"];
@@ -14,5 +14,7 @@ export default defineConfig({
     // Data URLs would work under our CSP, but a file can be cached and named.
     assetsInlineLimit: 0,
   },
+  // A test reads the colours out of the stylesheet; without this it would get an empty one.
+  test: { css: true },
   server: { proxy: Object.fromEntries(apiPaths.map((path) => [path, server])) },
 });

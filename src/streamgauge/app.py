@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -42,6 +42,10 @@ from streamgauge.stream.state import RunnerState
 
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _IN_FLIGHT_S_MAX: Final = 5.0
+_RETENTION_CHECK_S: Final = 3_600.0
+
+Beside = Callable[[asyncio.Event], Coroutine[None, None, None]]
+"""What runs in the same process as the system, until the event is set."""
 
 
 class System:
@@ -85,24 +89,25 @@ class System:
         allowed_hosts = _LOOPBACK_NAMES if is_loopback(settings.server.host) else None
         self._http = InFlight(create_http(routes, metrics, allowed_hosts))
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    async def run(self, stop: asyncio.Event, beside: Beside) -> None:
         """Serve until `stop` is set or a part fails, then end in the order of the flow: no new requests, those under
         way, what the log holds. Raises what made a part fail."""
         server = _server(self._http, self._settings)
         tasks = {
             asyncio.create_task(server.serve(), name="server"),
             runner := asyncio.create_task(self._runner.run(pipeline(self._settings)), name="runner"),
-            stopping := asyncio.create_task(stop.wait(), name="stop"),
+            asyncio.create_task(self._keep_retention(), name="retention"),
+            asyncio.create_task(beside(stop), name="beside"),
         }
-        ready()
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
         server.stop()
         self._live.close()
         await self._http.drained(_IN_FLIGHT_S_MAX)
         self._runner.stop()
         await asyncio.wait({runner}, timeout=self._settings.server.drain_s_max)
-        runner.cancel()
-        stopping.cancel()
+        for task in tasks:
+            task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 raise outcome
@@ -113,6 +118,12 @@ class System:
         self._state.close()
         await asyncio.to_thread(self._reader.close)
         await asyncio.to_thread(self._writer.close)
+
+    async def _keep_retention(self) -> None:
+        """The log expires files as days begin with events; this is for days without any."""
+        while True:
+            await asyncio.sleep(_RETENTION_CHECK_S)
+            await self._log.remove_expired()
 
     async def _freshness(self) -> Freshness:
         return await self._runner.freshness()
@@ -134,8 +145,8 @@ class System:
         }
 
 
-async def serve(settings: Settings, ready: Callable[[], None]) -> None:
-    """Run the embedded system until SIGTERM or SIGINT. `ready` is called once it listens.
+async def serve(settings: Settings, beside: Beside) -> None:
+    """Run the embedded system until SIGTERM or SIGINT, with `beside` from when it is ready; it ends by the event.
 
     Raises AlreadyRunning, ConfigError, Unavailable where it can't start.
     """
@@ -148,7 +159,7 @@ async def serve(settings: Settings, ready: Callable[[], None]) -> None:
     try:
         system = await System.open(settings, SystemClock())
         try:
-            await system.run(stop, ready)
+            await system.run(stop, beside)
         finally:
             await system.close()
     finally:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
 from streamgauge import __version__
 from streamgauge.config import Settings, load_settings
 from streamgauge.core.errors import StreamgaugeError
+from streamgauge.feed.commands import import_app
+
+if TYPE_CHECKING:
+    from streamgauge.app import Beside
 
 application = typer.Typer(
     name="streamgauge",
@@ -32,12 +37,44 @@ Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Port
 Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML file.", show_default="none")]
 
 
+application.add_typer(import_app, name="import")
+
+
 @application.command()
 def up(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
     """Run the whole system behind one port until Ctrl-C."""
-    settings = load_settings(config, data=data, host=host, port=port)
     started_s = time.perf_counter()
-    _run(settings, lambda: _greet(settings, time.perf_counter() - started_s))
+    settings = load_settings(config, data=data, host=host, port=port)
+
+    async def greet(stop: asyncio.Event) -> None:
+        _greet(settings, time.perf_counter() - started_s)
+        await stop.wait()
+
+    _run(settings, greet)
+
+
+@application.command()
+def demo(
+    data: Annotated[Path, typer.Option("--data", help="Folder that holds the demo's data.")] = Path("demo-data"),
+    host: Host = None,
+    port: Port = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=30, help="Days of history.")] = 7,
+) -> None:
+    """Run the system with a made-up shop: days of history, then traffic as it happens."""
+    started_s = time.perf_counter()
+    from streamgauge.core.clock import SystemClock
+    from streamgauge.feed.demo import DEMO_ROLLUPS, run_demo
+    from streamgauge.feed.demo_display import DemoDisplay
+
+    settings = load_settings(None, data=data, host=host, port=port)
+    settings = msgspec.structs.replace(settings, rollups=settings.rollups + DEMO_ROLLUPS)
+
+    async def shop(stop: asyncio.Event) -> None:
+        _greet(settings, time.perf_counter() - started_s)
+        with DemoDisplay(_out) as display:
+            await run_demo(_url(settings), SystemClock(), stop=stop, days=days, on_progress=display.show)
+
+    _run(settings, shop)
 
 
 @application.command()
@@ -46,22 +83,27 @@ def version() -> None:
     _out.print(__version__)
 
 
-def _run(settings: Settings, ready: Callable[[], None]) -> None:
-    import uvloop  # noqa: PLC0415
+def _run(settings: Settings, beside: Beside) -> None:
+    import uvloop
 
-    from streamgauge.app import serve  # noqa: PLC0415
+    from streamgauge.app import serve
 
-    uvloop.run(serve(settings, ready))
+    uvloop.run(serve(settings, beside))
 
 
 def _greet(settings: Settings, seconds: float) -> None:
-    server = settings.server
-    address = f"http://{'localhost' if server.host == '127.0.0.1' else server.host}:{server.port}"
+    address = _url(settings)
     _out.print(f"[bold]Streamgauge {__version__}[/bold] is ready ({seconds:.1f} s)")
     _out.print(f"  dashboard  {address}/")
     _out.print(f"  send to    {address}/events")
     _out.print(f"  data       {settings.data_path.resolve()}")
     _out.print("Stop with Ctrl-C: nothing that was accepted is lost.", style="dim")
+
+
+def _url(settings: Settings) -> str:
+    server = settings.server
+    host = "localhost" if server.host == "127.0.0.1" else server.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
 
 
 def main() -> None:

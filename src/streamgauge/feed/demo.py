@@ -17,13 +17,20 @@ import msgspec
 from streamgauge.core.clock import Clock
 from streamgauge.feed.demo_model import DemoModel, Event
 from streamgauge.feed.producer import Producer, connect
-from streamgauge.model import DAY_MS, HOUR_MS
+from streamgauge.model import DAY_MS, HOUR_MS, Rollup
 
 PRODUCER: Final = "demo"
 HOUR_NUMBERS: Final = 1_000_000
 BATCH_EVENTS_MAX: Final = 2_000
 _POLL_S: Final = 0.25
 _HOUR_MINUTES: Final = 60
+
+
+DEMO_ROLLUPS: Final = (
+    Rollup(name="purchases", event="purchase", dimensions=("country", "device")),
+    Rollup(name="revenue", event="purchase", dimensions=("country", "device"), measure={"sum": "price"}),
+)
+"""What a shop wants to see beside the default rollups."""
 
 
 class DemoProgress(NamedTuple):

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,8 +129,6 @@ def test_an_event_has_the_same_number_wherever_the_demo_begins(start_ms: int, le
 
 
 def numbers(backlog: Backlog, until_ms: int) -> dict[int, Any]:
-    import msgspec
-
     found: dict[int, Any] = {}
     while (batch := backlog.take(until_ms)).items:
         found.update(enumerate(map(msgspec.json.decode, batch.items), batch.sequence))

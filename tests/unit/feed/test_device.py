@@ -38,7 +38,7 @@ USER_AGENTS = {
         f"Mozilla/5.0 (iPad; CPU OS 17_0 like Mac OS X) {APPLE} Version/17.0 Mobile/15E148 Safari/604.1",
         android("SM-X710", ""),
         "Mozilla/5.0 (Android; Tablet; rv:27.0) Gecko/27.0 Firefox/27.0",
-        "Mozilla/5.0 (Linux; U; en-us; KFAPWI Build/JDQ39) AppleWebKit/535.19 (KHTML, like Gecko) Silk/3.13 Safari/535.19",
+        f"Mozilla/5.0 (Linux; U; en-us; KFAPWI Build/JDQ39) {KHTML} Silk/3.13 Safari/535.19",
     ],
     "bot": [
         "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",

@@ -53,9 +53,8 @@ def numbers(server: FakeServer) -> list[int]:
 def log_file(folder: Path) -> Path:
     path = folder / "access.log"
     times = ("10:05:03", "10:53:20", "10:20:00")
-    path.write_text(
-        "".join(f'1.1.1.{n} - - [17/May/2015:{at} +0000] "GET / HTTP/1.1" 200 5\n' for n, at in enumerate(times))
-    )
+    line = '1.1.1.1 - - [17/May/2015:{} +0000] "GET / HTTP/1.1" 200 5\n'
+    path.write_text("".join(map(line.format, times)))
     return path
 
 
@@ -109,16 +108,17 @@ def test_an_import_that_was_cut_off_goes_on_where_it_stopped(
         left -= 1
         return refused
 
-    with monkeypatch.context() as patch, pytest.raises(FeedError):
+    with monkeypatch.context() as patch:
         patch.setattr(producer.Producer, "send", cut_off)
-        imported(path, server, Ndjson())
+        with pytest.raises(FeedError):
+            imported(path, server, Ndjson())
     summary = imported(path, server, Ndjson())
     assert numbers(server) == good
     assert summary.goes_on
     assert summary.already > 0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8, deadline=None)
 @given(
     st.lists(st.sampled_from([Trouble(503, "0"), Trouble(429, "0"), Trouble(), Trouble(keeps=True)]), max_size=4),
     st.integers(2, 400),
@@ -168,7 +168,7 @@ def test_lines_that_are_no_events_are_kept_as_they_were(server: FakeServer, tmp_
     path.write_bytes(b'{"event":"a","n":1}\noops \xff\r\n\n{"n":2}\n' + b"x" * 70_000 + b'\n{"event":"a","n":3}\n[')
     summary = imported(path, server, Ndjson())
     assert numbers(server) == [1, 3]
-    assert summary.rejected_by_code == {"malformed": 2, "missing_event": 1, "too_long": 1}
+    assert summary.rejected_by_code == {"malformed": 1, "missing_event": 1, "not_an_object": 1, "too_long": 1}
     assert [example.line_number for example in summary.examples] == [2, 4, 5, 7]
     assert summary.rejected_path == tmp_path / "mixed.ndjson.rejected"
     lines = summary.rejected_path.read_bytes().split(b"\n")

@@ -51,7 +51,7 @@ export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
   const options: uPlot.Options = {
     width: box.clientWidth,
     height: PLOT_HEIGHT_CSS,
-    padding: [12, 12, 0, 0],
+    padding: [12, 20, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
