@@ -65,7 +65,7 @@ class AccessLog:
             raise LineError("not_a_log_line", "it is in neither the common nor the combined log format")
         client, time, request, status, size, referrer, agent = found.groups()
         time_ms = log_time_ms(time) + shift_ms
-        method, page = method_and_page(request)
+        method, page = method_and_page(request[:_TEXT_CHARS_MAX])
         return Parsed(
             time_ms,
             Request(

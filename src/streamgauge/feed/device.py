@@ -57,7 +57,7 @@ _DESKTOP: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def device_of(user_agent: str) -> Device:
     """The class of a user agent. `bot` is anything that no person sits in front of, `other` what can't be told."""
     agent = user_agent[:_AGENT_CHARS_MAX]

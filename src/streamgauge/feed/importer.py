@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,12 +52,14 @@ class Summary:
     shift_ms: int = 0
     source: str = ""
     goes_on: bool = False
-    """Whether an earlier run had begun it: then its shift holds, whatever was asked for now."""
+    """Whether an earlier run had registered it: then its shift holds, whatever was asked for now."""
     first_ms: int | None = None
     last_ms: int | None = None
     rejected_by_code: dict[str, int] = field(default_factory=dict)
     examples: list[Example] = field(default_factory=list)
     rejected_path: Path | None = None
+    rejected_problem: str = ""
+    """Why the rejected lines are not in a file; empty where they are."""
     preview: list[bytes] = field(default_factory=list)
 
     @property
@@ -98,7 +101,8 @@ async def import_file(
             scan = await asyncio.to_thread(scan_file, file, format_, report, find_newest=shift_to_now)
             producer = Producer(client, scan.producer, on_wait=report.waiting)
             wanted_shift_ms = 0 if scan.newest_ms is None else clock.now_ms() - scan.newest_ms
-            registration = await producer.register(path.name, wanted_shift_ms)
+            source = os.fsencode(path.name).decode(errors="replace")
+            registration = await producer.register(source, wanted_shift_ms)
             return await _send(file, format_, producer, registration, report)
 
 
@@ -154,11 +158,9 @@ def _time_ms(record: Line, format_: Format) -> int | None:
 async def _send(
     file: SourceFile, format_: Format, producer: Producer, registration: Registration, report: Report
 ) -> Summary:
-    summary = Summary(
-        shift_ms=registration.shift_ms, source=registration.source, goes_on=registration.next_sequence > 0
-    )
+    summary = Summary(shift_ms=registration.shift_ms, source=registration.source, goes_on=not registration.created)
     path = file.path.with_name(f"{file.path.name}.rejected")
-    with RejectedLines(path, keep=summary.goes_on) as rejected:
+    with RejectedLines(path, keep=registration.next_sequence > 0) as rejected:
         report.phase("sending", file.size_bytes)
         batches = _batches(file, format_, registration, summary, report)
         batch = await asyncio.to_thread(next, batches, None)
@@ -177,7 +179,8 @@ async def _send(
             batch = following
     summary.rejected_by_code = dict(rejected.count_by_code)
     summary.examples = rejected.examples
-    summary.rejected_path = path if rejected.count else None
+    summary.rejected_path = path if rejected.count and not rejected.problem else None
+    summary.rejected_problem = rejected.problem
     return summary
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, NamedTuple, Self
 
-from streamgauge.feed.errors import FeedError
 from streamgauge.feed.source import Line
 
 EXAMPLES_MAX: Final = 5
@@ -23,7 +22,8 @@ class RejectedLines:
     """Writes `FILE.rejected`, their bytes as they were, beginning with `preamble`.
 
     An import from the first line overwrites what an earlier one left, or removes it where there is nothing to write;
-    one that goes on (`keep`) adds to it.
+    one that goes on (`keep`) adds to it. Where the file can't be written, `problem` says why, and no import is stopped:
+    logs often are in folders that only the server may write to.
     """
 
     def __init__(self, path: Path, *, keep: bool) -> None:
@@ -31,11 +31,15 @@ class RejectedLines:
         self.count_by_code: Counter[str] = Counter()
         self.examples: list[Example] = []
         self._keep = keep
+        self.problem = ""
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         if not self._keep:
-            self.path.unlink(missing_ok=True)
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                self._cannot_write(error)
         return self
 
     def __exit__(
@@ -49,10 +53,11 @@ class RejectedLines:
         return self.count_by_code.total()
 
     def add(self, line: Line, code: str, message: str, preamble: bytes = b"") -> None:
-        """Raises FeedError where the file can't be written."""
         self.count_by_code[code] += 1
         if len(self.examples) < EXAMPLES_MAX:
             self.examples.append(Example(line.number, code, message))
+        if self.problem:
+            return
         try:
             if self._file is None:
                 self._file = self.path.open("ab")
@@ -60,7 +65,7 @@ class RejectedLines:
                     self._file.write(preamble)
             self._file.write(line.data if line.data.endswith(b"\n") else line.data + b"\n")
         except OSError as error:
-            raise FeedError(
-                f"can't write the rejected lines to {self.path}: {error.strerror}",
-                hint="copy the file to a folder that can be written, and import it there: it goes on where it stopped",
-            ) from error
+            self._cannot_write(error)
+
+    def _cannot_write(self, error: OSError) -> None:
+        self.problem = f"they can't be written to {self.path}: {error.strerror}"

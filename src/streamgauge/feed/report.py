@@ -38,6 +38,7 @@ class BarReport:
             TimeRemainingColumn(),
             console=console,
         )
+        self._why = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -55,7 +56,9 @@ class BarReport:
         self._progress.update(self._task, completed=bytes_done, lines=lines)
 
     def waiting(self, why: str) -> None:
-        self._progress.console.print(f"{why}; trying again", style="yellow")
+        if why != self._why:
+            self._why = why
+            self._progress.console.print(f"{why}; trying again", style="yellow")
 
 
 class LineReport:
@@ -63,6 +66,7 @@ class LineReport:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._why = ""
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +89,9 @@ class LineReport:
         self._console.print(f"{self._title} {bytes_done / self._bytes_total:.0%} {lines:,} lines {speed:,.0f}/s")
 
     def waiting(self, why: str) -> None:
-        self._console.print(f"{why}; trying again")
+        if why != self._why:
+            self._why = why
+            self._console.print(f"{why}; trying again")
 
 
 def report_on(console: Console) -> BarReport | LineReport:
@@ -139,7 +145,9 @@ def _print_rejected(console: Console, summary: Summary) -> None:
         console.print(
             f"    line {example.line_number:,}: {example.message}", style="dim", markup=False, highlight=False
         )
-    if summary.rejected_path is not None:
+    if summary.rejected_problem:
+        console.print(f"    {summary.rejected_problem}", style="yellow", soft_wrap=True, markup=False, highlight=False)
+    elif summary.rejected_path is not None:
         console.print(f"    all of them are in {summary.rejected_path}", style="dim", soft_wrap=True, highlight=False)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -74,19 +76,12 @@ class Tabular:
             if line.too_long or b'"' not in line.data:
                 yield line
                 continue
-            data = line.data
-            while len(data) <= LINE_BYTES_MAX and self._is_open(text_of(data)):
-                following = next(lines, None)
-                if following is None:
-                    break
-                data += following.data
+            taken: list[bytes] = []
+            # The reader asks for another line only while a quoted cell is open; what it makes of them is not used.
+            with contextlib.suppress(csv.Error):
+                next(csv.reader(_recorded(line, lines, taken), delimiter=self._columns.delimiter), None)
+            data = b"".join(taken)
             yield Line(line.number, data, len(data) > LINE_BYTES_MAX)
-
-    def _is_open(self, text: str) -> bool:
-        """Whether a quoted cell goes on in the next line: only then the reader asks for it."""
-        supply = iter((text, "\n"))
-        next(csv.reader(supply, delimiter=self._columns.delimiter), None)
-        return next(supply, None) is None
 
     def _cells(self, text: str) -> list[str]:
         body = text.removesuffix("\n").removesuffix("\r")
@@ -139,6 +134,18 @@ class Tabular:
             elif cell != "":
                 event[field] = number_of(cell.strip(), column) if is_number else cell
         return Parsed(time_ms, event)
+
+
+def _recorded(first: Line, following: Iterator[Line], taken: list[bytes]) -> Iterator[str]:
+    """The texts of `first` and the lines after it, for as long as they are asked for and a record may be; `taken`
+    gets their bytes."""
+    size_bytes = 0
+    for line in itertools.chain((first,), following):
+        taken.append(line.data)
+        size_bytes += len(line.data)
+        yield text_of(line.data)
+        if size_bytes > LINE_BYTES_MAX:
+            return
 
 
 def number_of(text: str, column: str) -> int | float:

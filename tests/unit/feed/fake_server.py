@@ -26,7 +26,7 @@ class Trouble(NamedTuple):
 class Sent(NamedTuple):
     producer: str
     sequence: int
-    count: int
+    items: int
 
 
 class FakeServer:

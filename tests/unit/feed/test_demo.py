@@ -113,7 +113,7 @@ async def test_a_demo_can_be_stopped_while_it_waits_for_a_server() -> None:
 async def test_requests_hold_consecutive_numbers_of_one_hour(server: FakeServer) -> None:
     await demo(server, ManualClock(NOON_MS), until=is_live)
     assert all(
-        sent.sequence // HOUR_NUMBERS == (sent.sequence + sent.count - 1) // HOUR_NUMBERS for sent in server.sent
+        sent.sequence // HOUR_NUMBERS == (sent.sequence + sent.items - 1) // HOUR_NUMBERS for sent in server.sent
     )
     assert len(server.sent) < 100
 

@@ -176,6 +176,14 @@ def test_lines_that_are_no_events_are_kept_as_they_were(server: FakeServer, tmp_
     assert lines[3:] == [b"[", b""]
 
 
+def test_rejected_lines_that_can_not_be_kept_do_not_stop_the_import(server: FakeServer, tmp_path: Path) -> None:
+    path = ndjson_file(tmp_path, 3_000, bad=lambda n: n % 100 == 0)
+    (tmp_path / "events.ndjson.rejected").mkdir()
+    summary = imported(path, server, Ndjson())
+    assert (summary.imported, summary.rejected) == (2_970, 30)
+    assert "can't be written" in summary.rejected_problem
+
+
 def test_a_file_of_rejected_lines_is_not_left_when_there_are_none(server: FakeServer, tmp_path: Path) -> None:
     path = ndjson_file(tmp_path, 10)
     old = tmp_path / "events.ndjson.rejected"
