@@ -132,9 +132,9 @@ def _import(file: Path, format_: Format, url: str, *, shift_to_now: bool, dry_ru
 
     # The report tells of each retry in words.
     logging.getLogger("stamina").setLevel(logging.ERROR)
-    out, clock = Console(), SystemClock()
+    out, clock = Console(highlight=False), SystemClock()
     try:
-        with report.report_on(Console(stderr=True)) as progress:
+        with report.report_on(Console(stderr=True, highlight=False)) as progress:
             if dry_run:
                 summary = preview_file(file, format_, shift_to_now=shift_to_now, clock=clock, report=progress)
             else:

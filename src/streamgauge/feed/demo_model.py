@@ -99,6 +99,7 @@ class DemoModel:
         return VISITS_A_MINUTE * country.share * (self._curve[local % _DAY_MINUTES] * weekend + mailed)
 
     def _visit(self, minute: int, number: int, place: int, moment: _Moment, random: _Random) -> list[Event]:
+        """The events of the visit that is number `number` of those that begin in a minute, from country `place`."""
         country = shop.COUNTRIES[place]
         is_mailed = country.code in shop.NEWSLETTER_COUNTRIES and random() < moment.newsletter / (moment.newsletter + 1)
         visitor = self._visitor(minute, number, place, random)
@@ -112,7 +113,7 @@ class DemoModel:
             if step in shop.ACTIONS:
                 events.append({"event": step, "timestamp": time_ms, **visitor, "page": page})
                 if step in ("add_to_cart", "purchase"):
-                    events[-1].update(_bought(product, country))
+                    events[-1].update(_bought(product))
                 time_ms += 2_000 + int(random() * 9_000)
             else:
                 if step == "product":
@@ -191,6 +192,5 @@ def _page_of(step: str, product: shop.Product, random: _Random) -> str:
     return shop.PAGES[step]
 
 
-def _bought(product: shop.Product, country: shop.Country) -> Event:
-    price = round(product.price_usd * country.rate, 0 if country.rate > 50 else 2)
-    return {"product": product.page, "price": price, "currency": country.currency}
+def _bought(product: shop.Product) -> Event:
+    return {"product": product.page, "price": product.price, "currency": shop.CURRENCY}

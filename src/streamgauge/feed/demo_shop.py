@@ -6,14 +6,11 @@ from typing import Final, NamedTuple
 
 
 class Country(NamedTuple):
-    """`share` is of the visits of a whole week; `offset_min` is local time less UTC, in minutes, without summer time;
-    `rate` is how many units of `currency` a dollar is."""
+    """`share` is of the visits of a whole week; `offset_min` is local time less UTC in minutes, without summer time."""
 
     code: str
     share: float
     offset_min: int
-    currency: str
-    rate: float
     mobile: float
     """The share of telephones among its devices."""
     distance: float
@@ -21,28 +18,31 @@ class Country(NamedTuple):
 
 
 COUNTRIES: Final = (
-    Country("US", 0.19, -300, "USD", 1.0, 0.48, 1.0),
-    Country("US", 0.11, -480, "USD", 1.0, 0.48, 1.1),
-    Country("DE", 0.14, 60, "EUR", 0.9, 0.44, 1.2),
-    Country("GB", 0.11, 0, "GBP", 0.8, 0.52, 1.2),
-    Country("FR", 0.08, 60, "EUR", 0.9, 0.50, 1.3),
-    Country("IN", 0.12, 330, "INR", 85.0, 0.78, 2.1),
-    Country("BR", 0.08, -180, "BRL", 5.5, 0.70, 1.8),
-    Country("JP", 0.07, 540, "JPY", 150.0, 0.58, 1.6),
-    Country("CA", 0.04, -300, "CAD", 1.4, 0.46, 1.0),
-    Country("AU", 0.03, 600, "AUD", 1.5, 0.50, 1.9),
-    Country("NL", 0.03, 60, "EUR", 0.9, 0.47, 1.2),
+    Country("US", 0.19, -300, 0.48, 1.0),
+    Country("US", 0.11, -480, 0.48, 1.1),
+    Country("DE", 0.14, 60, 0.44, 1.2),
+    Country("GB", 0.11, 0, 0.52, 1.2),
+    Country("FR", 0.08, 60, 0.50, 1.3),
+    Country("IN", 0.12, 330, 0.78, 2.1),
+    Country("BR", 0.08, -180, 0.70, 1.8),
+    Country("JP", 0.07, 540, 0.58, 1.6),
+    Country("CA", 0.04, -300, 0.46, 1.0),
+    Country("AU", 0.03, 600, 0.50, 1.9),
+    Country("NL", 0.03, 60, 0.47, 1.2),
 )
+
+CURRENCY: Final = "USD"
+"""Of all prices, so that revenue can be added up over countries."""
 
 
 class Product(NamedTuple):
     page: str
-    price_usd: float
+    price: float
 
 
 PRODUCTS: Final = tuple(
-    Product(f"/product/{name}", price_usd)
-    for name, price_usd in (
+    Product(f"/product/{name}", price)
+    for name, price in (
         ("rain-jacket", 129.0),
         ("hiking-boots", 149.0),
         ("headlamp", 39.0),

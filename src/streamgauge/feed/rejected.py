@@ -46,7 +46,10 @@ class RejectedLines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            try:
+                self._file.close()  # writes what is still buffered
+            except OSError as failure:
+                self._cannot_write(failure)
 
     @property
     def count(self) -> int:

@@ -101,9 +101,9 @@ def report_on(console: Console) -> BarReport | LineReport:
 def print_summary(console: Console, summary: Summary, *, url: str, metric: str, clock: Clock) -> None:
     """What became of an import that was finished."""
     if summary.imported == 0 and summary.already:
-        console.print(f"[bold]nothing new[/bold]: all {_lines(summary.already)} were imported before", highlight=False)
+        console.print(f"[bold]nothing new[/bold]: all {_lines(summary.already)} were imported before")
     else:
-        console.print(f"[bold green]imported {summary.imported:,} events[/bold green]", highlight=False)
+        console.print(f"[bold green]imported {summary.imported:,} events[/bold green]")
         if summary.already:
             console.print(f"  already there  {_lines(summary.already)}: this run went on where an earlier one stopped")
     _print_rejected(console, summary)
@@ -119,8 +119,8 @@ def print_summary(console: Console, summary: Summary, *, url: str, metric: str, 
 def print_preview(console: Console, summary: Summary) -> None:
     """What an import would do: its first events as they would be sent, then counts."""
     for item in summary.preview:
-        console.print(item.decode(errors="replace"), soft_wrap=True, markup=False, highlight=False)
-    console.print(f"[bold]would send {summary.imported:,} events[/bold]; nothing was sent", highlight=False)
+        console.print(item.decode(errors="replace"), soft_wrap=True, markup=False)
+    console.print(f"[bold]would send {summary.imported:,} events[/bold]; nothing was sent")
     _print_rejected(console, summary)
     if summary.first_ms is not None and summary.last_ms is not None:
         console.print(f"  times          {_time(summary.first_ms)} to {_time(summary.last_ms)}")
@@ -140,15 +140,13 @@ def _print_rejected(console: Console, summary: Summary) -> None:
     if not summary.rejected:
         return
     reasons = ", ".join(f"{code} {count:,}" for code, count in sorted(summary.rejected_by_code.items()))
-    console.print(f"  [yellow]rejected[/yellow]       {_lines(summary.rejected)}: {reasons}", highlight=False)
+    console.print(f"  [yellow]rejected[/yellow]       {_lines(summary.rejected)}: {reasons}")
     for example in summary.examples:
-        console.print(
-            f"    line {example.line_number:,}: {example.message}", style="dim", markup=False, highlight=False
-        )
+        console.print(f"    line {example.line_number:,}: {example.message}", style="dim", markup=False)
     if summary.rejected_problem:
-        console.print(f"    {summary.rejected_problem}", style="yellow", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"    {summary.rejected_problem}", style="yellow", soft_wrap=True, markup=False)
     elif summary.rejected_path is not None:
-        console.print(f"    all of them are in {summary.rejected_path}", style="dim", soft_wrap=True, highlight=False)
+        console.print(f"    all of them are in {summary.rejected_path}", style="dim", soft_wrap=True)
 
 
 def _dashboard(url: str, metric: str, summary: Summary, clock: Clock) -> str:
