@@ -109,8 +109,9 @@ def _url(settings: Settings) -> str:
 def main() -> None:
     """The entry point: operating errors become one clear message and exit code 1."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "httpcore", "stamina", "_granian", "granian"):
+    for noisy in ("httpx", "httpcore", "_granian", "granian"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("stamina").setLevel(logging.ERROR)  # whoever retries says so in its own words
     try:
         application()
     except StreamgaugeError as error:
