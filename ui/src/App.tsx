@@ -3,7 +3,7 @@ import { HelpDialog } from "./components/HelpDialog";
 import { ErrorWords } from "./components/Panel";
 import { ApiError, type Metric } from "./core/api";
 import { formatFilter } from "./core/filters";
-import { plural } from "./core/names";
+import { plural, words } from "./core/names";
 import { Dashboard } from "./panels/Dashboard";
 import { EmptyStart } from "./panels/EmptyStart";
 import { FirstEvent } from "./panels/FirstEvent";
@@ -59,6 +59,7 @@ function Page({ metric }: { readonly metric: Metric | undefined }): ReactNode {
   }
   return (
     <main className="page" data-testid="dashboard" data-metric={metric.name}>
+      <h1 className="visually-hidden">{words(metric.name)}</h1>
       {first.event && <FirstEvent event={first.event} onClose={first.dismiss} />}
       <Dashboard metric={metric} metrics={query.data} />
     </main>

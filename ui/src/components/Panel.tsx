@@ -51,7 +51,8 @@ function FreshnessMark({ query }: { readonly query: UseQueryResult<Answer> }): R
   const { zone } = useAddress();
   const { status } = useLive();
   const completeUpToMs = useCompleteUpTo(query.data, query.dataUpdatedAt);
-  if (!query.data) return <span className="freshness"> </span>;
+  if (!query.data) return null;
+  if (query.isPlaceholderData) return <span className="freshness">the new answer is on its way</span>;
   const held = query.isRefetchError || status === "reconnecting" || status === "offline" || status === "paused";
   const parts = [completeUpToMs === null ? "nothing counted yet" : `complete to ${clock(completeUpToMs, zone)}`];
   if (query.data.lagMs >= LAG_MS_WORTH_A_WORD) parts.push(`lag ${durationText(query.data.lagMs)}`);

@@ -57,7 +57,7 @@ export async function imageOfSvg(svg: SVGSVGElement): Promise<HTMLImageElement> 
     const original = originals[index];
     if (!original) return;
     const style = getComputedStyle(original);
-    for (const property of ["fill", "stroke", "stroke-width", "font", "text-anchor"]) {
+    for (const property of ["fill", "stroke", "stroke-width", "font-family", "font-size", "font-weight", "text-anchor"]) {
       shape.style.setProperty(property, style.getPropertyValue(property));
     }
   });

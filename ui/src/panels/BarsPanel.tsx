@@ -43,7 +43,7 @@ export function BarsPanel({ metric, dimension, top }: BarsPanelProps): ReactNode
     >
       {(breakdown) =>
         breakdown.rows.length === 0
-          ? <p className="panel-state">Nothing to divide in this range.</p>
+          ? <p className="panel-state">No {lowerWords(metric.name)} to divide here.</p>
           : <Bars breakdown={breakdown} additive={isAdditive(metric.measure)} unit={unitOf(metric)} selected={filter.selected} rowTestId={top ? "top-row" : "bar-row"} onSelect={filter.toggle} />
       }
     </Panel>

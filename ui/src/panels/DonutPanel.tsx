@@ -62,7 +62,7 @@ export function DonutPanel({ metric, dimension }: { readonly metric: Metric; rea
     >
       {(breakdown) =>
         breakdown.rows.length === 0 ? (
-          <p className="panel-state">Nothing to divide in this range.</p>
+          <p className="panel-state">No {lowerWords(metric.name)} to divide here.</p>
         ) : asTable ? (
           <Bars breakdown={breakdown} additive unit={unitOf(metric)} selected={filter.selected} rowTestId="donut-row" onSelect={filter.toggle} />
         ) : (

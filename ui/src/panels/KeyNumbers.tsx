@@ -136,7 +136,7 @@ function PeakNumber({ metric }: { readonly metric: Metric }): ReactNode {
       {...frame}
       label={isAdditive(metric.measure) ? frame.label : `Highest ${step}`}
       value={highest?.value ?? null}
-      note={highest && highest.value ? stepLabel(highest.timestampMs, series.stepMs, address.zone) : "none yet"}
+      note={highest && highest.value ? stepLabel(highest.timestampMs, series.stepMs, address.zone) : "none"}
       {...(highest?.value ? { series, filling: firstFilling(series, completeUpToMs), marked: series.points.indexOf(highest) } : {})}
     />
   );

@@ -47,7 +47,10 @@ export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactN
     const about = [axisUnit(metric, query.data.stepMs), zoneLabel(address.zone, query.data.toMs), ...address.filters.map(formatFilter)];
     savePicture(`${name}png`, canvas.current, canvas.current.clientWidth, PLOT_HEIGHT_CSS, {
       title: `${title}, ${spanLabel(query.data.fromMs, query.data.toMs, address.zone)}`,
-      lines: [{ text: about.join(" · "), colour: themeColour("--accent") }],
+      lines: [
+        { text: about.join(" · "), colour: themeColour("--accent") },
+        ...(address.compare ? [{ text: beforeWords(address.range), colour: themeColour("--faint") }] : []),
+      ],
     });
   };
 

@@ -79,7 +79,9 @@ function wire({ live, feed, refresher, queries, navigation }: App): void {
   navigation.subscribe(connect);
   connect();
   slideEveryMinute(() => {
-    if (navigation.current().live && document.visibilityState === "visible") refresher.add(TIME_WENT_ON);
+    if (!navigation.current().live || document.visibilityState === "hidden") return;
+    void queries.invalidateQueries({ queryKey: ["metrics"] });
+    refresher.add(TIME_WENT_ON);
   });
   rest(live, refresher, connect);
   window.addEventListener("online", () => live.retryNow());
