@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
-from litestar.types import ASGIApp
 
-from streamgauge.api.events import ingest_routes
-from streamgauge.api.http import InFlight, create_http
+from streamgauge.api.errors import ErrorAnswers
+from streamgauge.api.events import EventsEndpoint, import_route
+from streamgauge.api.http import Front, create_http
 from streamgauge.api.live import LiveHub, live_route
 from streamgauge.api.metrics import metrics_routes
 from streamgauge.api.state import state_routes
@@ -80,14 +80,15 @@ class System:
         ingest = Ingest(log, clock, settings.ingest, metrics, EventIds())
         promoted = settings.store_tables.promoted_dimensions
         queries = MetricsService(self._reader, settings.rollups, promoted, settings.query, clock)
+        errors = ErrorAnswers(metrics)
         routes = [
-            *ingest_routes(ingest, self._imports, settings.ingest.body_bytes_max),
+            import_route(self._imports),
             *metrics_routes(queries, self._freshness, metrics),
             live_route(self._live),
             *state_routes(self._stages, metrics),
         ]
-        allowed_hosts = _LOOPBACK_NAMES if is_loopback(settings.server.host) else None
-        self._http = InFlight(create_http(routes, metrics, allowed_hosts))
+        events = EventsEndpoint(ingest, errors, settings.ingest.body_bytes_max)
+        self._http = create_http(routes, events, errors, _LOOPBACK_NAMES)
 
     async def run(self, stop: asyncio.Event, beside: Beside) -> None:
         """Serve until `stop` is set or a part fails, then end in the order of the flow: no new requests, those under
@@ -188,7 +189,7 @@ def _folder_of(log_url: str) -> Path:
     return Path(parts.path[1:])
 
 
-def _server(http: ASGIApp, settings: Settings) -> Server:
+def _server(http: Front, settings: Settings) -> Server:
     return Server(
         http,
         address=settings.server.host,

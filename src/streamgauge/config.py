@@ -31,6 +31,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class IngestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_bytes_max: int = 10 * 1024 * 1024
     """Of one request, after decompression."""
+    batch_events_max: int = 100_000
+    """Of one request. Tiny items take many times their own bytes of memory, in the log and in the dead letter table."""
     event_bytes_max: int = 64 * 1024
     nesting_depth_max: int = 16
     properties_max: int = 256

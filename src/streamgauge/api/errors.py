@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -43,35 +43,43 @@ def error_body(code: str, message: str, hint: str = "") -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "hint": hint}}
 
 
-class ErrorResponses:
-    """Exception handlers for Litestar that count what they answer."""
+class ErrorAnswer(NamedTuple):
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+class ErrorAnswers:
+    """What errors become, for the framework (`handlers`) and for bare ASGI routes (`answer`). Counts them."""
 
     def __init__(self, metrics: SelfMetrics) -> None:
         self._metrics = metrics
-        self.handlers: ExceptionHandlersMap = {
-            StreamgaugeError: self._operating_error,
-            HTTPException: self._framework_error,
-            Exception: self._bug,
-        }
+        self.handlers: ExceptionHandlersMap = {HTTPException: self._respond, Exception: self._respond}
 
-    def _operating_error(self, _: Request[Any, Any, Any], error: StreamgaugeError) -> Response[Any]:
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else {}
-        return self._answer(STATUS.get(type(error), 500), error.code, error.message, error.hint, headers)
+    def answer(self, error: Exception, method: str, path: str) -> ErrorAnswer:
+        match error:
+            case StreamgaugeError():
+                headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else {}
+                return self._counted(STATUS.get(type(error), 500), error.code, error.message, error.hint, headers)
+            case HTTPException():
+                return self._framework_error(error, method, path)
+        _logger.error("%s %s failed", method, path, exc_info=error)
+        return self._counted(500, "internal", "this is a bug in streamgauge", "the server's log has the details", {})
 
-    def _framework_error(self, request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
-        code = _FRAMEWORK_CODES.get(error.status_code, "internal" if error.status_code >= 500 else "invalid_request")
+    def _respond(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        status, body, headers = self.answer(error, request.method, request.url.path)
+        return Response(body, status_code=status, headers=headers)
+
+    def _framework_error(self, error: HTTPException, method: str, path: str) -> ErrorAnswer:
+        status = error.status_code
+        code = _FRAMEWORK_CODES.get(status, "internal" if status >= 500 else "invalid_request")
         message = {
-            404: f"there is nothing at {request.url.path[:200]}",
-            405: f"{request.method} is not possible at {request.url.path[:200]}",
-        }.get(error.status_code, error.detail)
-        extra = getattr(error, "extra", None)
-        hint = f"{extra}" if extra else "see /docs for what there is"
-        return self._answer(error.status_code, code, message, hint, dict(error.headers or {}))
+            404: f"there is nothing at {path[:200]}",
+            405: f"{method} is not possible at {path[:200]}",
+        }.get(status, error.detail)
+        hint = str(getattr(error, "extra", None) or "see /openapi.json for what there is")
+        return self._counted(status, code, message, hint, dict(error.headers or {}))
 
-    def _bug(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-        _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return self._answer(500, "internal", "this is a bug in streamgauge", "the server's log has the details", {})
-
-    def _answer(self, status: int, code: str, message: str, hint: str, headers: dict[str, str]) -> Response[Any]:
+    def _counted(self, status: int, code: str, message: str, hint: str, headers: dict[str, str]) -> ErrorAnswer:
         self._metrics.http_errors.labels(code).inc()
-        return Response(error_body(code, message, hint), status_code=status, headers=headers)
+        return ErrorAnswer(status, error_body(code, message, hint), headers)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from litestar import asgi, post
+from litestar import post
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import (
@@ -20,9 +20,9 @@ from litestar.openapi.spec import (
     Schema,
 )
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Send
 
-from streamgauge.api.errors import error_body
+from streamgauge.api.errors import ErrorAnswers, error_body
 from streamgauge.core.errors import InvalidRequest
 from streamgauge.ingest.accept import Accepted, Ingest, numbering_of
 from streamgauge.ingest.decode import body_too_large
@@ -47,29 +47,45 @@ class ImportAnswer(msgspec.Struct, frozen=True):
     created: bool
 
 
-def ingest_routes(ingest: Ingest, imports: ImportRegistry, body_bytes_max: int) -> list[BaseRouteHandler]:
-    @asgi(EVENTS_PATH, is_mount=False, copy_scope=False)
-    async def post_events(scope: Scope, receive: Receive, send: Send) -> None:
-        """Bare ASGI: requests and responses as objects cost half as much again as reading the events does."""
-        if scope["method"] != "POST":  # type: ignore[typeddict-item]
+class EventsEndpoint:
+    """`POST /events` as bare ASGI: routing, requests and responses as objects would cost more than the events do."""
+
+    def __init__(self, ingest: Ingest, errors: ErrorAnswers, body_bytes_max: int) -> None:
+        self._ingest = ingest
+        self._errors = errors
+        self._body_bytes_max = body_bytes_max
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        headers = _JSON_HEADERS
+        try:
+            status, body = _answer(await self._accept(scope, receive))
+        except Exception as error:
+            status, described, extra = self._errors.answer(error, scope["method"], EVENTS_PATH)
+            body = msgspec.json.encode(described)
+            headers = _JSON_HEADERS + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _accept(self, scope: HTTPScope, receive: Receive) -> Accepted:
+        if scope["method"] != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST"})
         headers = dict(scope["headers"])
-        body = await _read(receive, body_bytes_max)
-        numbering = numbering_of(_text(headers, b"streamgauge-producer"), _text(headers, b"streamgauge-sequence"))
-        accepted = await ingest.accept(
-            body, _text(headers, b"content-type"), _text(headers, b"content-encoding"), numbering
+        return await self._ingest.accept(
+            await _read(receive, self._body_bytes_max),
+            _text(headers, b"content-type"),
+            _text(headers, b"content-encoding"),
+            numbering_of(_text(headers, b"streamgauge-producer"), _text(headers, b"streamgauge-sequence")),
         )
-        status, answer = _answer(accepted)
-        await send({"type": "http.response.start", "status": status, "headers": _JSON_HEADERS})
-        await send({"type": "http.response.body", "body": answer, "more_body": False})
 
+
+def import_route(imports: ImportRegistry) -> BaseRouteHandler:
     @post("/imports", status_code=200, summary="Register or find an import", tags=["ingest"])
     async def post_imports(data: ImportRequest) -> ImportAnswer:
         numbering_of(data.producer, "0")
         found: Import = await imports.register(data.producer, data.source, data.shift_ms)
         return ImportAnswer(found.producer, found.source, found.shift_ms, found.next_sequence, found.created)
 
-    return [post_events, post_imports]
+    return post_imports
 
 
 async def _read(receive: Receive, bytes_max: int) -> bytes:

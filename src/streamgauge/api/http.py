@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +16,11 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Send
 
 from streamgauge import __version__
-from streamgauge.api.errors import ErrorResponses, error_body
-from streamgauge.api.events import EVENTS_PATH, events_path_item
-from streamgauge.core.selfmetrics import SelfMetrics
+from streamgauge.api.errors import ErrorAnswers, error_body
+from streamgauge.api.events import EVENTS_PATH, EventsEndpoint, events_path_item
 
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
 """The dashboard as `make ui` builds it."""
@@ -35,12 +34,12 @@ _PAGE_HEADERS: Final = {
 
 
 def create_http(
-    routes: Sequence[BaseRouteHandler], metrics: SelfMetrics, allowed_hosts: Collection[str] | None
-) -> ASGIApp:
-    """The ASGI application. `allowed_hosts`: names that requests must be addressed to; None: any."""
-    application = Litestar(
+    routes: Sequence[BaseRouteHandler], events: EventsEndpoint, errors: ErrorAnswers, allowed_hosts: Collection[str]
+) -> Front:
+    """The application behind the port. `allowed_hosts`: names that requests must be addressed to."""
+    framework = Litestar(
         route_handlers=[*routes, get_openapi, *_dashboard(STATIC_FOLDER)],
-        exception_handlers=ErrorResponses(metrics).handlers,
+        exception_handlers=errors.handlers,
         openapi_config=OpenAPIConfig(
             title="Streamgauge",
             version=__version__,
@@ -52,56 +51,53 @@ def create_http(
         debug=False,
         logging_config=None,
     )
-    if application.openapi_schema.paths is not None:
-        application.openapi_schema.paths[EVENTS_PATH] = events_path_item()
-    return application if allowed_hosts is None else HostCheck(application, allowed_hosts)
+    if framework.openapi_schema.paths is not None:
+        framework.openapi_schema.paths[EVENTS_PATH] = events_path_item()
+    return Front(framework, events, allowed_hosts)
 
 
-class HostCheck:
-    """Refuses requests that were addressed to another name: a page elsewhere whose own name resolves to this machine
-    (DNS rebinding) could otherwise read everything that a server without keys answers."""
+class Front:
+    """What every request passes first, in one layer because it is on the way of every event.
 
-    def __init__(self, application: ASGIApp, allowed: Collection[str]) -> None:
-        self._application = application
-        self._allowed = {name.lower().encode() for name in allowed}
+    Requests that were addressed to another name are refused: a page elsewhere whose own name resolves to this machine
+    (DNS rebinding) could otherwise read everything that a server without keys answers. Events go to their endpoint, all
+    else to the framework. Requests under way are counted, so that a shutdown can let them end.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._is_allowed(scope["headers"]):
-            await _refuse(send)
-        else:
-            await self._application(scope, receive, send)
+    def __init__(self, framework: ASGIApp, events: EventsEndpoint, allowed_hosts: Collection[str]) -> None:
+        self._framework = framework
+        self._events = events
+        self._allowed = {name.lower().encode() for name in allowed_hosts}
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    def _is_allowed(self, headers: Any) -> bool:
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            if not self._is_allowed(scope["headers"]):
+                await _refuse(send)
+            elif scope["path"] == EVENTS_PATH:
+                await self._events(scope, receive, send)
+            else:
+                await self._framework(scope, receive, send)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def drained(self, seconds_max: float) -> None:
+        """Return when none is under way, or after this time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds_max)
+
+    def _is_allowed(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         for name, value in headers:
             if name == b"host":
                 host = value.lower()
                 return (host if host.endswith(b"]") else host.rpartition(b":")[0] or host) in self._allowed
         return True
-
-
-class InFlight:
-    """Knows how many requests are under way, so that a shutdown can let them end."""
-
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
-        self._count = 0
-        self._none = asyncio.Event()
-        self._none.set()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._count += 1
-        self._none.clear()
-        try:
-            await self._application(scope, receive, send)
-        finally:
-            self._count -= 1
-            if not self._count:
-                self._none.set()
-
-    async def drained(self, seconds_max: float) -> None:
-        """Return when none is under way, or after this time."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._none.wait(), seconds_max)
 
 
 async def _refuse(send: Send) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from streamgauge.config import IngestSettings
 from streamgauge.core.clock import Clock
-from streamgauge.core.errors import InvalidRequest
+from streamgauge.core.errors import BodyTooLarge, InvalidRequest
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.decode import Format, decompress, format_of, split
 from streamgauge.ingest.identity import EventIds
@@ -19,6 +19,7 @@ from streamgauge.log.base import EventLog, Record
 from streamgauge.model import Envelope, Rejection
 
 _PRODUCER: Final = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+_NUMBER: Final = re.compile(r"[0-9]{1,19}")
 _SEQUENCE_MAX: Final = 2**62
 
 
@@ -56,7 +57,6 @@ class Ingest:
         self._limits = limits
         self._metrics = metrics
         self._validator = EventValidator(limits, event_ids)
-        self._event_ids = event_ids
         self._encode = msgspec.json.Encoder().encode
 
     async def accept(
@@ -77,12 +77,18 @@ class Ingest:
         quick = self._quick_records(body, format_, numbering)
         if quick is not None:
             return quick, []
-        return self._careful_records(split(body, format_), numbering)
+        raw_items = split(body, format_)
+        if len(raw_items) > self._limits.batch_events_max:
+            raise BodyTooLarge(
+                f"the body has over {self._limits.batch_events_max:,} items",
+                hint="send smaller batches, or raise ingest.batch_events_max in the config file",
+            )
+        return self._careful_records(raw_items, numbering)
 
     def _quick_records(self, body: bytes, format_: Format, numbering: Numbering | None) -> list[Record] | None:
         """The records of a body in which nothing is wrong; None where something is, or may be."""
         items = self._validator.decode_quickly(body, as_lines=format_ == "ndjson")
-        if not items:
+        if not items or len(items) > self._limits.batch_events_max:
             return None
         now_ms = self._clock.now_ms()
         envelope, record = self._validator.envelope, self._record
@@ -123,7 +129,7 @@ class Ingest:
     def _rejection_record(
         self, raw: bytes, error: ItemError, now_ms: int, producer: str | None, sequence: int | None
     ) -> Record:
-        event_id = self._event_ids.new()
+        event_id = self._validator.event_id(producer, sequence)
         envelope = Envelope(
             event_id=event_id,
             event="",
@@ -157,6 +163,6 @@ def numbering_of(producer: str | None, sequence: str | None) -> Numbering | None
         raise InvalidRequest(
             "Streamgauge-Producer is not a name", hint="1 to 128 characters of A-Z a-z 0-9 . _ : and -"
         )
-    if not (sequence.isascii() and sequence.isdecimal() and int(sequence[:20]) <= _SEQUENCE_MAX):
+    if not (_NUMBER.fullmatch(sequence) and int(sequence) <= _SEQUENCE_MAX):
         raise InvalidRequest("Streamgauge-Sequence is not a number", hint="an integer from 0 to 2^62")
     return Numbering(producer, int(sequence))

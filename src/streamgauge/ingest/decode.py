@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import zlib
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Literal, Protocol
 
 import msgspec
-import zstandard
 
 from streamgauge.core.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 Format = Literal["json", "ndjson"]
 
@@ -22,6 +28,9 @@ _FORMATS: Final[dict[str, Format]] = {
 _RAW_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _RAW_ITEM: Final = msgspec.json.Decoder(msgspec.Raw)
 _WHITESPACE: Final = b" \t\r\n"
+_OUTLINE: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
+_ZSTD_OPTIONS: Final[dict[int, int]] = {zstd.DecompressionParameter.window_log_max: 25}
+"""The window is what a decoder must keep in memory: a small frame can ask for gigabytes. 32 MiB."""
 
 
 def format_of(content_type: str | None) -> Format:
@@ -44,9 +53,9 @@ def decompress(body: bytes, encoding: str | None, bytes_max: int) -> bytes:
         case "identity" | "":
             plain = body
         case "gzip" | "x-gzip":
-            plain = _gunzip(body, bytes_max)
+            plain = _unpack(body, bytes_max, "gzip", lambda: zlib.decompressobj(wbits=31))
         case "zstd":
-            plain = _unzstd(body, bytes_max)
+            plain = _unpack(body, bytes_max, "zstd", lambda: zstd.ZstdDecompressor(options=_ZSTD_OPTIONS))
         case other:
             raise UnsupportedMediaType(
                 f"the content encoding {other!r} is not accepted", hint="send gzip, zstd or no Content-Encoding"
@@ -79,10 +88,43 @@ def split(body: bytes, format_: Format) -> Sequence[bytes]:
             return [bytes(item) for item in _RAW_ITEMS.decode(body)]
         _RAW_ITEM.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if body.startswith(b"{") and b"\n" in body and "trailing characters" in str(error):
-            return lines(body)
-        raise malformed_body(error) from error
+        return _split_by_outline(body, error)
     return [body]
+
+
+def _split_by_outline(body: bytes, refusal: Exception) -> Sequence[bytes]:
+    """The items of a body that was refused as a whole: a NaN or half a surrogate pair is the fault of its own item.
+    Raises InvalidRequest where the outline itself is damaged."""
+    try:
+        if body.startswith(b"["):
+            return list(_array_items(body.decode("latin-1")))  # one character a byte; the outline is ASCII
+        _, end = _OUTLINE.raw_decode(body.decode("latin-1"))
+    except (ValueError, RecursionError):
+        raise malformed_body(refusal) from refusal
+    if end == len(body):
+        return [body]
+    if body.startswith(b"{") and b"\n" in body:
+        return lines(body)
+    raise malformed_body(refusal) from refusal
+
+
+def _array_items(text: str) -> Iterator[bytes]:
+    """Raises ValueError."""
+    start, separator = 1, ","
+    while separator == ",":
+        start = _after_blanks(text, start)
+        _, end = _OUTLINE.raw_decode(text, start)
+        yield text[start:end].encode("latin-1")
+        end = _after_blanks(text, end)
+        separator, start = text[end : end + 1], end + 1
+    if separator != "]" or start != len(text):
+        raise ValueError("this is not one array")
+
+
+def _after_blanks(text: str, start: int) -> int:
+    while text[start : start + 1] in (" ", "\t", "\r", "\n"):
+        start += 1
+    return start
 
 
 def lines(body: bytes) -> Sequence[bytes]:
@@ -98,33 +140,31 @@ def malformed_body(error: Exception) -> InvalidRequest:
     )
 
 
-def _gunzip(body: bytes, bytes_max: int) -> bytes:
+class _Unpacker(Protocol):
+    """Of one gzip member or zstd frame."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _unpack(body: bytes, bytes_max: int, encoding: str, new: Callable[[], _Unpacker]) -> bytes:
+    """All members or frames, one after the other."""
     plain = bytearray()
     rest = body
     try:
-        while rest:  # a gzip body may have several members, one after the other
-            member = zlib.decompressobj(wbits=31)
-            plain += member.decompress(rest, bytes_max + 1 - len(plain))
+        while rest:
+            unpacker = new()
+            plain += unpacker.decompress(rest, bytes_max + 1 - len(plain))
             if len(plain) > bytes_max:
                 raise body_too_large(bytes_max)
-            if not member.eof:
-                raise InvalidRequest("the gzip body is cut off", code="malformed_body")
-            rest = member.unused_data
-    except zlib.error as error:
-        raise InvalidRequest(f"the body is not valid gzip: {error}", code="malformed_body") from error
-    return bytes(plain)
-
-
-def _unzstd(body: bytes, bytes_max: int) -> bytes:
-    plain = bytearray()
-    try:
-        # The window is what a decoder must keep in memory: a small frame can ask for gigabytes.
-        decompressor = zstandard.ZstdDecompressor(max_window_size=32 * 1024 * 1024)
-        with decompressor.stream_reader(body, read_across_frames=True) as reader:
-            while chunk := reader.read(min(1024 * 1024, bytes_max + 1 - len(plain))):
-                plain += chunk
-                if len(plain) > bytes_max:
-                    raise body_too_large(bytes_max)
-    except zstandard.ZstdError as error:
-        raise InvalidRequest(f"the body is not valid zstd: {error}", code="malformed_body") from error
+            if not unpacker.eof:
+                raise InvalidRequest(f"the {encoding} body is cut off", code="malformed_body")
+            rest = unpacker.unused_data
+    except (zlib.error, zstd.ZstdError) as error:
+        raise InvalidRequest(f"the body is not valid {encoding}: {error}", code="malformed_body") from error
     return bytes(plain)

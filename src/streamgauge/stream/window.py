@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 import polars as pl
@@ -73,10 +74,10 @@ def _condition(rollup: Rollup) -> pl.Expr:
 
 
 def _text(value: str | int | float | bool) -> str:
-    """A value of `where` as it stands in a `p:` column."""
+    """A value of `where` as it stands in a `p:` column: numbers without an exponent, whole ones without a point."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return f"{Decimal(repr(value)).normalize():f}" if isinstance(value, float) else str(value)
 
 
 def _dimension(name: str, chars_max: int) -> pl.Expr:
