@@ -2,6 +2,7 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
+import { Boundary } from "./components/Boundary";
 import { buildApp } from "./state/app";
 import { AppContext } from "./state/hooks";
 import "./styles/tokens.css";
@@ -20,7 +21,9 @@ createRoot(root).render(
   <StrictMode>
     <AppContext value={app}>
       <QueryClientProvider client={app.queries}>
-        <App />
+        <Boundary>
+          <App />
+        </Boundary>
       </QueryClientProvider>
     </AppContext>
   </StrictMode>,

@@ -12,6 +12,7 @@ import { formatFilter } from "../core/filters";
 import { words } from "../core/names";
 import { exactNumber } from "../core/numbers";
 import { type Range, durationWords, zoomSpan } from "../core/ranges";
+import { untilLoaded } from "../core/retry";
 import { firstFilling, isSilent, total } from "../core/series";
 import { fullTime, spanLabel, zoneLabel } from "../core/times";
 import { useAddress, useApp, useCompleteUpTo, usePreviousSeries, useSeries } from "../state/hooks";
@@ -20,7 +21,7 @@ import { seriesQuestion } from "./questions";
 import { SilenceNote } from "./SilenceNote";
 import { axisUnit } from "./units";
 
-const TimeSeriesChart = lazy(() => import("./TimeSeriesChart"));
+const TimeSeriesChart = lazy(() => untilLoaded(() => import("./TimeSeriesChart")));
 
 export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactNode {
   const address = useAddress();

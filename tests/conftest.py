@@ -1,0 +1,3 @@
+"""Fixtures for tests of every folder."""
+
+pytest_plugins = ["running"]
