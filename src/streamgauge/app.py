@@ -11,7 +11,6 @@ import signal
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
@@ -183,10 +182,10 @@ def _open_store(settings: Settings) -> StoreClients:
 
 
 def _folder_of(log_url: str) -> Path:
-    parts = urlsplit(log_url)
-    if parts.scheme != "sqlite" or not parts.path.strip("/"):
+    folder = log_url.removeprefix("sqlite:///")
+    if folder == log_url or not folder.strip("/"):
         raise ConfigError(f"{log_url!r} is not a log", hint="write sqlite:///folder")
-    return Path(parts.path[1:])
+    return Path(folder)
 
 
 def _server(http: Front, settings: Settings) -> Server:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from streamgauge import __version__
 from streamgauge.config import Settings, load_settings
@@ -115,7 +116,7 @@ def main() -> None:
     try:
         application()
     except StreamgaugeError as error:
-        _errors.print(f"[bold red]error[/bold red]: {error.message}", soft_wrap=True)
+        _errors.print(f"[bold red]error[/bold red]: {escape(error.message)}", soft_wrap=True)
         if error.hint:
-            _errors.print(f"       {error.hint}", soft_wrap=True)
+            _errors.print(f"       {escape(error.hint)}", soft_wrap=True)
         sys.exit(1)

@@ -100,6 +100,8 @@ class Rollup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for dimension in self.dimensions:
             if not _NAME.fullmatch(dimension):
                 raise ValueError(f"the dimension {dimension!r} of rollup {self.name!r} must match {_NAME.pattern}")
+        if "value" in self.dimensions:
+            raise ValueError(f"rollup {self.name!r} has the dimension 'value', which answers call what is measured")
         if len(set(self.dimensions)) != len(self.dimensions):
             raise ValueError(f"the dimensions of rollup {self.name!r} repeat a name")
         _ = self.measured, self.window_ms

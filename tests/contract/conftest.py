@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from contract.log_places import LogPlace, NewLogPlace, SqlitePlace
+from contract.store_places import StorePlace
+from streamgauge.config import QuerySettings
 from streamgauge.log.base import EventLog
+from streamgauge.store.reader import ClickHouseReader
+from streamgauge.store.writer import ClickHouseWriter
 
 
 @pytest.fixture(params=["sqlite"])
@@ -32,3 +36,39 @@ def log_place(new_log_place: NewLogPlace) -> LogPlace:
 @pytest.fixture
 async def log(log_place: LogPlace) -> EventLog:
     return await log_place.open()
+
+
+@pytest.fixture(scope="session", params=["chdb"])
+def store_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePlace]:
+    urls = {"chdb": lambda: f"chdb:///{tmp_path_factory.mktemp('store')}"}
+    place = StorePlace(urls[request.param]())
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def empty_store(store_place: StorePlace) -> StorePlace:
+    """Without any table."""
+    store_place.empty()
+    return store_place
+
+
+@pytest.fixture
+def store(empty_store: StorePlace) -> StorePlace:
+    """With the tables of now, and nothing in them."""
+    empty_store.migrate()
+    return empty_store
+
+
+@pytest.fixture
+def writer(store: StorePlace) -> Iterator[ClickHouseWriter]:
+    writer = ClickHouseWriter(store.clients)
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def reader(store: StorePlace) -> Iterator[ClickHouseReader]:
+    reader = ClickHouseReader(store.clients, QuerySettings())
+    yield reader
+    reader.close()

@@ -59,8 +59,8 @@ class ErrorAnswers:
     def answer(self, error: Exception, method: str, path: str) -> ErrorAnswer:
         match error:
             case StreamgaugeError():
-                headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else {}
-                return self._counted(STATUS.get(type(error), 500), error.code, error.message, error.hint, headers)
+                status = STATUS.get(type(error), 500)
+                return self._counted(status, error.code, error.message, error.hint, _headers(error))
             case HTTPException():
                 return self._framework_error(error, method, path)
         _logger.error("%s %s failed", method, path, exc_info=error)
@@ -83,3 +83,10 @@ class ErrorAnswers:
     def _counted(self, status: int, code: str, message: str, hint: str, headers: dict[str, str]) -> ErrorAnswer:
         self._metrics.http_errors.labels(code).inc()
         return ErrorAnswer(status, error_body(code, message, hint), headers)
+
+
+def _headers(error: StreamgaugeError) -> dict[str, str]:
+    if isinstance(error, Overloaded):
+        return {"Retry-After": str(error.retry_after_s)}
+    # The rest of such a body is not read, so that the connection can't be used again: who isn't told would try.
+    return {"Connection": "close"} if isinstance(error, BodyTooLarge) else {}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from litestar import post
+from litestar import Request, post
 from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import (
@@ -23,9 +23,9 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import HTTPScope, Receive, Send
 
 from streamgauge.api.errors import ErrorAnswers, error_body
-from streamgauge.core.errors import InvalidRequest
+from streamgauge.core.errors import InvalidRequest, UnsupportedMediaType
 from streamgauge.ingest.accept import Accepted, Ingest, numbering_of
-from streamgauge.ingest.decode import body_too_large
+from streamgauge.ingest.decode import body_too_large, format_of
 from streamgauge.ingest.imports import Import, ImportRegistry
 
 EVENTS_PATH: Final = "/events"
@@ -79,13 +79,32 @@ class EventsEndpoint:
 
 
 def import_route(imports: ImportRegistry) -> BaseRouteHandler:
-    @post("/imports", status_code=200, summary="Register or find an import", tags=["ingest"])
-    async def post_imports(data: ImportRequest) -> ImportAnswer:
-        numbering_of(data.producer, "0")
-        found: Import = await imports.register(data.producer, data.source, data.shift_ms)
+    @post(
+        "/imports",
+        status_code=200,
+        operation_class=_ImportsOperation,
+        summary="Register or find an import",
+        tags=["ingest"],
+    )
+    async def post_imports(request: Request[Any, Any, Any], body: bytes) -> ImportAnswer:
+        wanted = _import_request(request.headers.get("content-type"), body)
+        numbering_of(wanted.producer, "0")
+        found: Import = await imports.register(wanted.producer, wanted.source, wanted.shift_ms)
         return ImportAnswer(found.producer, found.source, found.shift_ms, found.next_sequence, found.created)
 
     return post_imports
+
+
+def _import_request(content_type: str | None, body: bytes) -> ImportRequest:
+    """The framework would take any content type, also those that a form of another site can send."""
+    if format_of(content_type) != "json":
+        raise UnsupportedMediaType("an import is one JSON object", hint="send Content-Type: application/json")
+    try:
+        return msgspec.json.decode(body, type=ImportRequest)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(
+            f"this is not an import: {error}", code="malformed_body", hint='send {"producer": "…", "source": "…"}'
+        ) from error
 
 
 async def _read(receive: Receive, bytes_max: int) -> bytes:
@@ -126,6 +145,21 @@ def _answer(accepted: Accepted) -> tuple[int, bytes]:
         first = accepted.rejected[0]
         body |= error_body(first.code, first.message, "each item of `rejected` says what is wrong with it")
     return 202 if accepted.count else 400, msgspec.json.encode(body)
+
+
+@dataclass
+class _ImportsOperation(Operation):
+    """Describes the body, which the handler decodes by itself."""
+
+    def __post_init__(self) -> None:
+        text = Schema(type=OpenAPIType.STRING, min_length=1)
+        schema = Schema(
+            type=OpenAPIType.OBJECT,
+            required=["producer", "source"],
+            properties={"producer": text, "source": text, "shift_ms": Schema(type=OpenAPIType.INTEGER, default=0)},
+            additional_properties=False,
+        )
+        self.request_body = RequestBody(required=True, content={"application/json": OpenAPIMediaType(schema=schema)})
 
 
 def events_path_item() -> PathItem:

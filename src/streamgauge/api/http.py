@@ -11,12 +11,14 @@ from typing import Any, Final
 import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import CacheControlHeader
+from litestar.file_system import BaseLocalFileSystem
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.router import Router
 from litestar.static_files import create_static_files_router
-from litestar.types import ASGIApp, HTTPScope, Receive, Send
+from litestar.types import ASGIApp, HTTPScope, PathType, Receive, Send
+from litestar.types.file_types import FileInfo
 
 from streamgauge import __version__
 from streamgauge.api.errors import ErrorAnswers, error_body
@@ -24,6 +26,9 @@ from streamgauge.api.events import EVENTS_PATH, EventsEndpoint, events_path_item
 
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
 """The dashboard as `make ui` builds it."""
+
+_EVENTS_PATHS: Final = (EVENTS_PATH, f"{EVENTS_PATH}/")
+"""The framework's own routes may end in a slash too."""
 
 _PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -78,7 +83,7 @@ class Front:
         try:
             if not self._is_allowed(scope["headers"]):
                 await _refuse(send)
-            elif scope["path"] == EVENTS_PATH:
+            elif scope["path"] in _EVENTS_PATHS:
                 await self._events(scope, receive, send)
             else:
                 await self._framework(scope, receive, send)
@@ -114,6 +119,7 @@ def _dashboard(folder: Path) -> list[Router | BaseRouteHandler]:
         create_static_files_router(
             path="/assets",
             directories=[folder / "assets"],
+            file_system=_Files(),
             # Their names change with their content.
             cache_control=CacheControlHeader(max_age=31_536_000, public=True, immutable=True),
             include_in_schema=False,
@@ -122,6 +128,7 @@ def _dashboard(folder: Path) -> list[Router | BaseRouteHandler]:
         create_static_files_router(
             path="/",
             directories=[folder],
+            file_system=_Files(),
             html_mode=True,
             cache_control=CacheControlHeader(no_cache=True),
             after_request=_with_page_headers,
@@ -129,6 +136,16 @@ def _dashboard(folder: Path) -> list[Router | BaseRouteHandler]:
             name="page",
         ),
     ]
+
+
+class _Files(BaseLocalFileSystem):
+    """A path that no file can have, too long or with a NUL in it, is that of no file, not a bug."""
+
+    async def info(self, path: PathType, **options: Any) -> FileInfo:
+        try:
+            return await super().info(path, **options)
+        except (OSError, ValueError) as error:
+            raise FileNotFoundError(path) from error
 
 
 async def _with_page_headers(response: Response[Any]) -> Response[Any]:

@@ -188,6 +188,7 @@ def timestamp_ms(value: Any) -> int:
             and len(value) == 24
             and value[19] == "."
             and value[23] == "Z"
+            and value.isascii()
             and value[20:23].isdecimal()
         ):
             return second_ms + int(value[20:23])

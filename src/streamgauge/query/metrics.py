@@ -12,7 +12,7 @@ from streamgauge.config import QuerySettings
 from streamgauge.core.clock import Clock
 from streamgauge.model import OTHER, Rollup
 from streamgauge.query.plan import NEWEST_PANES, Planner
-from streamgauge.query.question import Question, QuestionLimits, parse_question
+from streamgauge.query.question import Question, QuestionLimits, parse_question, step_starts
 from streamgauge.store.base import StoreReader
 
 
@@ -81,8 +81,8 @@ class MetricsService:
         }
         # Sums and counts of nothing are 0; there is no least or greatest of nothing.
         empty = 0.0 if question.metric.measured.kind in ("count", "sum") else None
-        first_ms = question.from_ms - question.from_ms % question.step_ms
-        return [Point(start, found.get(start, empty)) for start in range(first_ms, question.to_ms, question.step_ms)]
+        starts = step_starts(question.from_ms, question.to_ms, question.step_ms)
+        return [Point(start, found.get(start, empty)) for start in starts]
 
     async def _groups(self, question: Question, dimension: str) -> Sequence[Group]:
         plan = self._planner.breakdown(question, dimension)

@@ -33,15 +33,18 @@ class Planner:
 
     def breakdown(self, question: Question, dimension: str) -> Plan:
         """Rows (value of the dimension, value, and over all rows: their sum, their number), largest first, at most
-        `question.limit`."""
+        `question.limit`; sums and counts of 0 are not among them."""
         source = self._source(question)
         group = self._dimension(question, dimension, source.parameters, "group_by")
         source.parameters.update(unknown=UNKNOWN, limit=question.limit)
+        # Rows that add up to 0 are gone once the engine has merged them: a group of 0 is never listed, instead of
+        # until some time.
+        having = " HAVING value != 0" if _additive(question) else ""
         inner = (
             f"SELECT if({group} = '', {{unknown:String}}, {group}) AS name, {_value(question)} AS value {source.sql}"
         )
         return Plan(
-            f"SELECT name, value, sum(value) OVER (), count() OVER () FROM ({inner} GROUP BY name) "
+            f"SELECT name, value, sum(value) OVER (), count() OVER () FROM ({inner} GROUP BY name{having}) "
             "ORDER BY value DESC, name LIMIT {limit:UInt32}",
             source.parameters,
         )

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from streamgauge.core.errors import InvalidRequest
-from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, Rollup, parse_duration_ms
+from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, UNKNOWN, Rollup, parse_duration_ms
 
 _OWN_PARAMETERS: Final = frozenset({"name", "range", "from", "to", "step", "group_by", "filter", "limit"})
 _POINTS_WANTED: Final = 200
@@ -52,13 +52,18 @@ def parse_question(
     if group_by is not None:
         _check_dimension(group_by, metric)
     from_ms, to_ms, step_ms = _time(parameters, metric, now_ms)
-    if group_by is None and (to_ms - from_ms) / step_ms > limits.points_max:
+    if group_by is None and len(step_starts(from_ms, to_ms, step_ms)) > limits.points_max:
         raise InvalidRequest(
             f"that would be over {limits.points_max:,} points", hint="choose a longer step or a shorter range"
         )
     return Question(
         metric, from_ms, to_ms, step_ms, group_by, _filters(parameters, metric), _limit(parameters, limits.groups_max)
     )
+
+
+def step_starts(from_ms: int, to_ms: int, step_ms: int) -> range:
+    """The starts of all steps that `[from_ms, to_ms)` touches."""
+    return range(_floor(from_ms, step_ms), to_ms, step_ms)
 
 
 def _single(parameters: Sequence[tuple[str, str]], name: str) -> str | None:
@@ -111,9 +116,9 @@ def _filters(parameters: Sequence[tuple[str, str]], metric: Rollup) -> tuple[tup
             if not colon:
                 raise InvalidRequest(f"the filter {value[:64]!r} has no colon", hint="write filter=dimension:value")
             _check_dimension(dimension, metric)
-            found.append((dimension, wanted))
+            found.append((dimension, wanted or UNKNOWN))
         elif key not in _OWN_PARAMETERS:
-            found.append((key, value))
+            found.append((key, value or UNKNOWN))
     return tuple(found)
 
 
@@ -131,19 +136,19 @@ def _time(parameters: Sequence[tuple[str, str]], metric: Rollup, now_ms: int) ->
     length, start, end = (_single(parameters, name) for name in ("range", "from", "to"))
     step = _single(parameters, "step")
     if start is None and end is None:
-        length_ms = _duration(length or _DEFAULT_RANGE, "range")
+        length_ms = _duration(_DEFAULT_RANGE if length is None else length, "range")
         step_ms = _step(step, length_ms, metric)
         # The last point is the one that is being filled; so many whole points, and the same ones for every question
         # with this range and step, so that a breakdown adds up to what the chart beside it shows.
         to_ms = _ceil(now_ms + 1, step_ms)
-        return max(0, to_ms - max(length_ms, step_ms)), to_ms, step_ms
+        return max(0, _floor(to_ms - max(length_ms, step_ms), metric.window_ms)), to_ms, step_ms
     if length is not None:
         raise InvalidRequest("'range' goes without 'from' and 'to'", hint="give either a range, or from and to")
     if start is None:
         raise InvalidRequest("'to' is given without 'from'", hint="give both, or a range")
-    from_ms = _floor(_moment(start, "from"), metric.window_ms)
-    to_ms = _ceil(now_ms + 1 if end is None else _moment(end, "to"), metric.window_ms)
-    if from_ms >= to_ms:
+    first_ms, end_ms = _moment(start, "from"), now_ms + 1 if end is None else _moment(end, "to")
+    from_ms, to_ms = _floor(first_ms, metric.window_ms), _ceil(end_ms, metric.window_ms)
+    if from_ms >= to_ms or (end is not None and first_ms >= end_ms):
         raise InvalidRequest("'from' is not before 'to'", hint="the range is half-open: [from, to)")
     return from_ms, to_ms, _step(step, to_ms - from_ms, metric)
 
@@ -180,10 +185,11 @@ def _moment(text: str, name: str) -> int:
     """RFC 3339 with an offset, or milliseconds since 1970."""
     try:
         if text.isascii() and text.isdecimal():
-            moment_ms = int(text[:20])
+            moment_ms = int(text)
         else:
             # In a query string that was not escaped, the plus of an offset has become a space.
-            moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
+            text = text.strip().upper()
+            moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
             if moment.tzinfo is None:
                 raise ValueError("no offset")
             moment_ms = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MS

@@ -24,8 +24,9 @@ class StoreWriter(Protocol):
     """Used from one thread at a time."""
 
     def write(self, batch: RowBatch) -> None:
-        """Return once the rows are durable and visible to readers. Idempotent by batch id within the last 1,000
-        batches of a table. Raises `Unavailable`; the rows may then be written or not: try again with the same id.
+        """Return once the rows are durable and visible to readers. Idempotent by batch id: a table knows at least its
+        last 50,000 pairs of a batch and a day that it has rows in, so always the newest batch as a whole.
+        Raises `Unavailable`; the rows may then be written or not, or in part: try again with the same id.
         """
         ...
 

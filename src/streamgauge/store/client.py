@@ -60,12 +60,18 @@ def migrate(client: Client, retention: RetentionSettings, tables: StoreSettings)
 
 
 def _connection(url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    if parts.scheme == "chdb" and parts.path:
+    path = url.removeprefix("chdb:///")
+    if path != url and path.strip("/"):
         # chdb:///data/store is relative to the working folder, chdb:////var/lib/x is absolute, as for sqlite URLs.
-        folder = Path(parts.path[1:])
+        if "?" in path:
+            raise ConfigError(
+                f"the embedded store can't be in {path!r}: it reads what follows a question mark as its options",
+                hint="choose a data folder without a question mark in its path",
+            )
+        folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         return {"interface": "chdb", "path": str(folder)}
+    parts = urlsplit(url)
     if parts.scheme in ("clickhouse", "clickhouses") and parts.hostname:
         return {
             "interface": "https" if parts.scheme == "clickhouses" else "http",

@@ -13,8 +13,9 @@ import msgspec
 
 from streamgauge.config import RetentionSettings
 
-_DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000"
-"""An insert is on disk when it returns, and an insert with the token of one of the last 1,000 is not made again."""
+_DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 50000"
+"""An insert is on disk when it returns, and an insert with the token of one before it is not made again. A token takes
+one place of the window for each partition it touches: an import may touch each of the 47,482 days from 1970 to 2099."""
 
 
 class Migration(msgspec.Struct, frozen=True):

@@ -27,10 +27,10 @@ import polars as pl
 import stamina
 
 from streamgauge.core.clock import Clock
-from streamgauge.core.errors import Unavailable
+from streamgauge.core.errors import ConfigError, NotFound, Unavailable
 from streamgauge.core.lifecycle import StageState
 from streamgauge.core.selfmetrics import SelfMetrics
-from streamgauge.log.base import EventLog, LogBatch
+from streamgauge.log.base import EventLog, LogBatch, OffsetRange
 from streamgauge.model import Freshness, LiveUpdate
 from streamgauge.store.base import RowBatch, StoreWriter
 from streamgauge.stream.batch import Batch, decode
@@ -77,13 +77,15 @@ class EmbeddedRunner:
         self._repeated = DropRepeatedSequences(state.snapshot_of(DropRepeatedSequences.name))
         self._steps: Sequence[Step] = (self._repeated, SetRejectedAside())
         self._watermarks: Watermarks | None = None
-        self._caught_up_at_ms = clock.now_ms()
-        self._newest_counted_ms = 0
+        self._idle = False
+        self._waiting_since_ms = self._newest_read_ms = clock.now_ms()
         self._stage = StageState("starting")
 
     async def run(self, spec: PipelineSpec) -> None:
         self._watermarks = Watermarks(spec.watermark_delay_ms, spec.idle_partition_ms, self._state.watermark_ms())
+        await self._check_log()
         await self._finish_pending(spec)
+        await self._resume()
         self._stage = StageState("ready")
         batches = aiter(self._log.read(GROUP, self._next_offsets))
         stopping = asyncio.create_task(self._stop.wait())
@@ -117,20 +119,50 @@ class EmbeddedRunner:
         lags = {partition: end - self._next_offsets.get(partition, 0) for partition, end in ends.items()}
         lagging = [partition for partition, lag in lags.items() if lag > 0]
         lag_events = sum(lags.values())
-        if lag_events == 0:
-            self._caught_up_at_ms = now_ms
-        lag_ms = max(0, now_ms - max(self._caught_up_at_ms, self._newest_counted_ms)) if lag_events else 0
+        # What came while there was nothing to do came just now: it is being read.
+        lag_ms = max(0, now_ms - self._waiting_since_ms) if lag_events and not self._idle else 0
         complete_up_to_ms = self._watermarks.current_ms(now_ms, lagging) if self._watermarks else 0
         return Freshness(complete_up_to_ms, lag_ms, lag_events)
 
+    async def _check_log(self) -> None:
+        """Raises ConfigError where the log was replaced: what is in it now would never be read."""
+        ends = await self._log.end_offsets()
+        read = self._next_offsets | {part.partition: part.end for part in self._state.pending()}
+        if any(offset > ends.get(partition, 0) for partition, offset in read.items()):
+            raise ConfigError(
+                "the log ends before what was already read of it: it is not the log that it was",
+                hint="put the log back, or choose another data folder",
+            )
+
     async def _finish_pending(self, spec: PipelineSpec) -> None:
-        if ranges := self._state.pending():
-            _logger.info("finishing the batch that was being written when the last process ended")
-            await self._commit(await self._log.fetch(ranges), spec)
+        ranges = self._state.pending()
+        if not ranges:
+            return
+        _logger.info("finishing the batch that was being written when the last process ended")
+        try:
+            batch = await self._log.fetch(ranges)
+        except NotFound as error:
+            await self._give_up(ranges, error)
+        else:
+            await self._commit(batch, spec)
+
+    async def _give_up(self, ranges: tuple[OffsetRange, ...], error: NotFound) -> None:
+        """What the store took of a batch stays; the rest is gone with its records, and nothing could be done again."""
+        _logger.error("a batch expired in the log before it was written as a whole, and is left so: %s", error.message)
+        self._metrics.stream_dropped.labels("expired").inc(sum(part.end - part.start for part in ranges))
+        await self._in_thread(self._state.finish, ranges, {}, self._state.watermark_ms())
+        self._next_offsets |= {part.partition: part.end for part in ranges}
+
+    async def _resume(self) -> None:
+        """Pass over what expired unread, and tell the log what it may not know since a crash between steps 5 and 6."""
+        for partition, start in (await self._log.start_offsets()).items():
+            self._next_offsets[partition] = max(start, self._next_offsets[partition])
+        await self._log.commit(GROUP, self._next_offsets)
 
     async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Future[Any]) -> bool:
         """Wait for a batch; False when there will be none, or when stopping and all is worked off."""
         if not stopping.done():
+            self._idle = not coming.done() and await self._log.end_offsets() == self._next_offsets
             either: set[asyncio.Future[Any]] = {coming, stopping}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done() and not coming.done():
@@ -163,6 +195,7 @@ class EmbeddedRunner:
             await self._in_thread(self._state.finish, batch.ranges, snapshots, watermark_ms)
             await self._log.commit(GROUP, log_batch.next_offsets)
         self._next_offsets |= log_batch.next_offsets
+        self._waiting_since_ms = self._newest_read_ms  # what isn't counted yet came later
         self._metrics.stream_events.inc(batch.events.height)
         for reason, count in batch.dropped.items():
             self._metrics.stream_dropped.labels(reason).inc(count)
@@ -172,10 +205,10 @@ class EmbeddedRunner:
     def _transform(self, log_batch: LogBatch, spec: PipelineSpec) -> tuple[Batch, list[RowBatch], dict[str, float]]:
         fields = {name for rollup in spec.rollups for name in fields_of(rollup)}
         batch = decode(log_batch, fields)
-        newest = batch.events["received_at"].max()
+        received = batch.events.select(pl.min("received_at").alias("oldest"), pl.max("received_at").alias("newest"))
+        self._idle, (self._waiting_since_ms, self._newest_read_ms) = False, received.row(0)
         for step in self._steps:
             batch = step.apply(batch)
-        self._newest_counted_ms = newest if isinstance(newest, int) else self._newest_counted_ms
         return batch, *rows_of(batch, spec)
 
     async def _write(self, rows: RowBatch) -> None:
