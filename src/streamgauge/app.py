@@ -87,14 +87,14 @@ class System:
             *state_routes(self._stages, metrics),
         ]
         events = EventsEndpoint(ingest, errors, settings.ingest.body_bytes_max)
-        self._http = create_http(routes, events, errors, _LOOPBACK_NAMES)
+        self._http = create_http(routes, events, errors, (*_LOOPBACK_NAMES, settings.server.host))
 
     async def run(self, stop: asyncio.Event, beside: Beside) -> None:
         """Serve until `stop` is set or a part fails, then end in the order of the flow: no new requests, those under
         way, what the log holds. Raises what made a part fail."""
         server = _server(self._http, self._settings)
         tasks = {
-            asyncio.create_task(server.serve(), name="server"),
+            serving := asyncio.create_task(server.serve(), name="server"),
             runner := asyncio.create_task(self._runner.run(pipeline(self._settings)), name="runner"),
             asyncio.create_task(self._keep_retention(), name="retention"),
             asyncio.create_task(beside(stop), name="beside"),
@@ -104,6 +104,7 @@ class System:
         server.stop()
         self._live.close()
         await self._http.drained(_IN_FLIGHT_S_MAX)
+        await asyncio.wait({serving}, timeout=_IN_FLIGHT_S_MAX)
         self._runner.stop()
         await asyncio.wait({runner}, timeout=self._settings.server.drain_s_max)
         for task in tasks:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, HTTPScope, Send
 
 from streamgauge.core.errors import (
     BodyTooLarge,
     InvalidRequest,
+    MisdirectedRequest,
     NotFound,
     Overloaded,
     StreamgaugeError,
@@ -25,6 +27,7 @@ STATUS: Final[dict[type[StreamgaugeError], int]] = {
     NotFound: 404,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
+    MisdirectedRequest: 421,
     Overloaded: 503,
     Unavailable: 503,
 }
@@ -50,7 +53,7 @@ class ErrorAnswer(NamedTuple):
 
 
 class ErrorAnswers:
-    """What errors become, for the framework (`handlers`) and for bare ASGI routes (`answer`). Counts them."""
+    """What errors become, for the framework (`handlers`) and where it has no part (`send`). Counts them."""
 
     def __init__(self, metrics: SelfMetrics) -> None:
         self._metrics = metrics
@@ -65,6 +68,14 @@ class ErrorAnswers:
                 return self._framework_error(error, method, path)
         _logger.error("%s %s failed", method, path, exc_info=error)
         return self._counted(500, "internal", "this is a bug in streamgauge", "the server's log has the details", {})
+
+    async def send(self, error: Exception, scope: HTTPScope, send: Send) -> None:
+        """Answer a request that the framework has no part in."""
+        status, body, extra = self.answer(error, scope["method"], scope["path"])
+        headers = [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+        headers.append((b"content-type", b"application/json"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": msgspec.json.encode(body), "more_body": False})
 
     def _respond(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         status, body, headers = self.answer(error, request.method, request.url.path)

@@ -56,14 +56,12 @@ class EventsEndpoint:
         self._body_bytes_max = body_bytes_max
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        headers = _JSON_HEADERS
         try:
             status, body = _answer(await self._accept(scope, receive))
         except Exception as error:
-            status, described, extra = self._errors.answer(error, scope["method"], EVENTS_PATH)
-            body = msgspec.json.encode(described)
-            headers = _JSON_HEADERS + [(name.lower().encode(), value.encode()) for name, value in extra.items()]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+            await self._errors.send(error, scope, send)
+            return
+        await send({"type": "http.response.start", "status": status, "headers": _JSON_HEADERS})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _accept(self, scope: HTTPScope, receive: Receive) -> Accepted:

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import CacheControlHeader
 from litestar.file_system import BaseLocalFileSystem
@@ -21,14 +20,19 @@ from litestar.types import ASGIApp, HTTPScope, PathType, Receive, Send
 from litestar.types.file_types import FileInfo
 
 from streamgauge import __version__
-from streamgauge.api.errors import ErrorAnswers, error_body
+from streamgauge.api.errors import ErrorAnswers
 from streamgauge.api.events import EVENTS_PATH, EventsEndpoint, events_path_item
+from streamgauge.core.errors import MisdirectedRequest
 
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
 """The dashboard as `make ui` builds it."""
 
 _EVENTS_PATHS: Final = (EVENTS_PATH, f"{EVENTS_PATH}/")
 """The framework's own routes may end in a slash too."""
+
+_MISDIRECTED: Final = MisdirectedRequest(
+    "this server does not have that name", hint="call it as localhost, or by the address it listens at"
+)
 
 _PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
@@ -58,7 +62,7 @@ def create_http(
     )
     if framework.openapi_schema.paths is not None:
         framework.openapi_schema.paths[EVENTS_PATH] = events_path_item()
-    return Front(framework, events, allowed_hosts)
+    return Front(framework, events, errors, allowed_hosts)
 
 
 class Front:
@@ -69,8 +73,11 @@ class Front:
     else to the framework. Requests under way are counted, so that a shutdown can let them end.
     """
 
-    def __init__(self, framework: ASGIApp, events: EventsEndpoint, allowed_hosts: Collection[str]) -> None:
+    def __init__(
+        self, framework: ASGIApp, events: EventsEndpoint, errors: ErrorAnswers, allowed_hosts: Collection[str]
+    ) -> None:
         self._framework = framework
+        self._errors = errors
         self._events = events
         self._allowed = {name.lower().encode() for name in allowed_hosts}
         self._under_way = 0
@@ -82,7 +89,7 @@ class Front:
         self._idle.clear()
         try:
             if not self._is_allowed(scope["headers"]):
-                await _refuse(send)
+                await self._errors.send(_MISDIRECTED, scope, send)
             elif scope["path"] in _EVENTS_PATHS:
                 await self._events(scope, receive, send)
             else:
@@ -103,13 +110,6 @@ class Front:
                 host = value.lower()
                 return (host if host.endswith(b"]") else host.rpartition(b":")[0] or host) in self._allowed
         return True
-
-
-async def _refuse(send: Send) -> None:
-    body = error_body("misdirected_request", "this server does not have that name", "call it as localhost or 127.0.0.1")
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 421, "headers": headers})
-    await send({"type": "http.response.body", "body": msgspec.json.encode(body), "more_body": False})
 
 
 def _dashboard(folder: Path) -> list[Router | BaseRouteHandler]:

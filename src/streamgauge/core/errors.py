@@ -38,6 +38,12 @@ class NotFound(StreamgaugeError):
     code = "not_found"
 
 
+class MisdirectedRequest(StreamgaugeError):
+    """A request that was addressed to a host name that is not this server's."""
+
+    code = "misdirected_request"
+
+
 class Overloaded(StreamgaugeError):
     """A bounded queue is full. Nothing was accepted; try again after `retry_after_s`."""
 
