@@ -112,8 +112,8 @@ class Rollup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return Measure("count")
         if isinstance(self.measure, Mapping) and len(self.measure) == 1:
             ((kind, field),) = self.measure.items()
-            if kind in ("sum", "min", "max") and field:
-                return Measure(kind, field)  # type: ignore[arg-type]
+            if field and kind in _MEASURES_OF_A_FIELD:
+                return Measure(_MEASURES_OF_A_FIELD[kind], field)
         raise ValueError(
             f"the measure of rollup {self.name!r} must be 'count' or one of "
             '{sum = "property"}, {min = "property"}, {max = "property"}'
@@ -155,6 +155,7 @@ class LiveUpdate(msgspec.Struct, frozen=True):
     sample: tuple[EventSample, ...]
 
 
+_MEASURES_OF_A_FIELD: Final[dict[str, Literal["sum", "min", "max"]]] = {"sum": "sum", "min": "min", "max": "max"}
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DURATION: Final = re.compile(r"(\d{1,9})([smhdw])")
 _UNIT_MS: Final = {"s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}

@@ -203,6 +203,28 @@ async def test_a_group_that_adds_up_to_nothing_is_not_listed_before_or_after_row
         store.merge()
 
 
+@pytest.mark.parametrize("limit", range(1, 6))
+async def test_what_is_over_the_limit_is_summed_up(writer: StoreWriter, service: MetricsService, limit: int) -> None:
+    countries = ["US"] * 5 + ["DE"] * 3 + ["FR", "AT"]
+    write(writer, [event("view", country=country, price=1) for country in countries])
+    largest = [Group("US", 5.0), Group("DE", 3.0), Group("AT", 1.0), Group("FR", 1.0)]
+    rest = [Group(OTHER, sum(group.value for group in largest[limit:]))] if limit < 4 else []
+    answer = await service.answer([("name", "views"), ("group_by", "country"), ("limit", str(limit))])
+    assert answer.rows == largest[:limit] + rest
+    answer = await service.answer([("name", "least"), ("group_by", "country"), ("limit", str(limit))])
+    assert answer.rows == [Group(name, 1.0) for name in ("AT", "DE", "FR", "US")][:limit]
+
+
+async def test_a_range_is_half_open(writer: StoreWriter, service: MetricsService) -> None:
+    for at_ms in (NOON_MS - 1, NOON_MS, NOON_MS + MINUTE_MS - 1, NOON_MS + MINUTE_MS):
+        write(writer, [event("view", at_ms, country=str(at_ms - NOON_MS))])
+    times = [("from", str(NOON_MS)), ("to", str(NOON_MS + MINUTE_MS))]
+    answer = await service.answer([("name", "views"), *times])
+    assert answer.rows == [Point(NOON_MS, 2.0)]
+    answer = await service.answer([("name", "views"), *times, ("group_by", "country")])
+    assert answer.rows == [Group("0", 1.0), Group("59999", 1.0)]
+
+
 async def test_without_any_event_a_count_is_zero_and_an_extreme_is_nothing(service: MetricsService) -> None:
     expected: Iterator[tuple[str, float | None]] = iter([("views", 0.0), ("income", 0.0), ("least", None)])
     for name, value in expected:

@@ -275,14 +275,16 @@ async def test_sums_stay_as_they_are_when_rows_are_merged(
     texts = [*ODD_TEXTS, "US", "us"]
     for number in range(5):
         writer.write(pane_batch(f"b{number}", [pane(number + n, x=text, y="1") for n, text in enumerate(texts)]))
-        writer.write(pane_batch(f"c{number}", [pane(100, y="1"), pane(1_000), pane(7, day=1, x="US", y="1")]))
+        writer.write(
+            pane_batch(f"c{number}", [pane(9, y="1"), pane(8), pane(7, day=1, x="US"), pane(6, day=1, y="US")])
+        )
     query = (
         "SELECT timestamp, dimensions, sum(value) FROM metrics GROUP BY ALL ORDER BY toString(dimensions), timestamp"
     )
     before = await reader.query(query, {})
     store.merge()
     assert await reader.query(query, {}) == before
-    assert store.rows("SELECT count() FROM metrics") == [(len(texts) + 3,)]
+    assert store.rows("SELECT count() FROM metrics") == [(len(texts) + 4,)]
 
 
 async def test_values_that_add_up_to_zero_leave_the_sums_as_they_are(

@@ -49,7 +49,7 @@ def access_log(file: _File, shift_to_now: _Shift = False, url: _Url = _DEFAULT_U
     `page` (the path without the query), `status`, `bytes`, `referrer` and `device` (desktop, mobile, tablet, bot, tv
     or other, from the user agent).
     """
-    from streamgauge.feed.access_log import AccessLog  # noqa: PLC0415
+    from streamgauge.feed.access_log import AccessLog
 
     _import(file, AccessLog(), url, shift_to_now=shift_to_now, dry_run=dry_run)
 
@@ -68,7 +68,7 @@ def ndjson(
 
     For example `{"event": "page_view", "timestamp": "2026-01-01T12:00:00Z", "user_id": 123, "page": "/product"}`.
     """
-    from streamgauge.feed.ndjson import Ndjson  # noqa: PLC0415
+    from streamgauge.feed.ndjson import Ndjson
 
     _import(file, Ndjson(event), url, shift_to_now=shift_to_now, dry_run=dry_run)
 
@@ -102,7 +102,7 @@ def csv(
     `--event`. `timestamp` is ISO 8601 (in UTC where it doesn't say), or seconds or milliseconds since 1970. All other
     cells are text, also digits, unless `--number` names their column. Empty cells are left out.
     """
-    from streamgauge.feed.tabular import Columns, Tabular  # noqa: PLC0415
+    from streamgauge.feed.tabular import Columns, Tabular
 
     columns = Columns(
         fields=_fields(mapping or []),
@@ -127,8 +127,8 @@ def _fields(mapping: list[str]) -> dict[str, str]:
 
 
 def _import(file: Path, format_: Format, url: str, *, shift_to_now: bool, dry_run: bool) -> None:
-    from streamgauge.feed import report  # noqa: PLC0415
-    from streamgauge.feed.importer import import_file, preview_file  # noqa: PLC0415
+    from streamgauge.feed import report
+    from streamgauge.feed.importer import import_file, preview_file
 
     # The report tells of each retry in words.
     logging.getLogger("stamina").setLevel(logging.ERROR)

@@ -56,6 +56,7 @@ class Ingest:
         self._clock = clock
         self._limits = limits
         self._metrics = metrics
+        self._accepted = metrics.ingest_events.labels("accepted")
         self._validator = EventValidator(limits, event_ids)
         self._encode = msgspec.json.Encoder().encode
 
@@ -144,7 +145,7 @@ class Ingest:
 
     def _count(self, accepted: int, rejected: Sequence[RejectedItem], body_bytes: int) -> None:
         self._metrics.ingest_bytes.inc(body_bytes)
-        self._metrics.ingest_events.labels("accepted").inc(accepted)
+        self._accepted.inc(accepted)
         if rejected:
             self._metrics.ingest_events.labels("rejected").inc(len(rejected))
             for item in rejected:

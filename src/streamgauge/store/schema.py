@@ -24,76 +24,87 @@ class Migration(msgspec.Struct, frozen=True):
     statements: Callable[[RetentionSettings], tuple[str, ...]]
 
 
-def _first(retention: RetentionSettings) -> tuple[str, ...]:
-    return (
-        # Additive rows: those of one (metric_name, timestamp, dimensions) are summed when parts are merged, so that
-        # the panes of many micro-batches become one row. The map can't be in the key; its hash can.
-        f"""
-        CREATE TABLE IF NOT EXISTS metrics (
-            timestamp DateTime('UTC'),
-            metric_name LowCardinality(String),
-            value Float64,
-            dimensions Map(LowCardinality(String), String),
-            dimensions_hash UInt64 MATERIALIZED cityHash64(mapKeys(dimensions), mapValues(dimensions))
-        )
-        ENGINE = SummingMergeTree(value)
-        PARTITION BY toYYYYMMDD(timestamp)
-        ORDER BY (metric_name, timestamp, dimensions_hash)
-        SETTINGS {_DURABLE}
-        """,
-        # The same for measures that are not added: the least and the greatest of a window.
-        f"""
-        CREATE TABLE IF NOT EXISTS metrics_extremes (
-            timestamp DateTime('UTC'),
-            metric_name LowCardinality(String),
-            value_min SimpleAggregateFunction(min, Float64),
-            value_max SimpleAggregateFunction(max, Float64),
-            dimensions SimpleAggregateFunction(any, Map(String, String)),
-            dimensions_hash UInt64 MATERIALIZED cityHash64(mapKeys(dimensions), mapValues(dimensions))
-        )
-        ENGINE = AggregatingMergeTree
-        PARTITION BY toYYYYMMDD(timestamp)
-        ORDER BY (metric_name, timestamp, dimensions_hash)
-        SETTINGS {_DURABLE}
-        """,
-        # By day and in order of receipt, like the log: rows come already sorted, and an import of old events makes one
-        # part, not one a day of theirs. Event times of neighbours are close, so their index skips nearly as well.
-        f"""
-        CREATE TABLE IF NOT EXISTS events (
-            event_id String,
-            event LowCardinality(String),
-            timestamp DateTime64(3, 'UTC'),
-            received_at DateTime64(3, 'UTC'),
-            user_id String,
-            anonymous_id String,
-            properties String,
-            log_partition UInt16,
-            log_offset UInt64,
-            INDEX timestamp_range timestamp TYPE minmax GRANULARITY 1
-        )
-        ENGINE = MergeTree
-        PARTITION BY toYYYYMMDD(received_at)
-        ORDER BY received_at
-        TTL toDateTime(received_at) + toIntervalDay({int(retention.events_days)})
-        SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
-        """,
-        f"""
-        CREATE TABLE IF NOT EXISTS dead_letter (
-            received_at DateTime64(3, 'UTC'),
-            reason LowCardinality(String),
-            message String,
-            event_id String,
-            original String CODEC(ZSTD(1)),
-            log_partition UInt16,
-            log_offset UInt64
-        )
-        ENGINE = MergeTree
-        PARTITION BY toYYYYMMDD(received_at)
-        ORDER BY (reason, received_at)
-        TTL toDateTime(received_at) + toIntervalDay({int(retention.dead_letter_days)})
-        SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
-        """,
+def _metrics() -> str:
+    # Additive rows: those of one (metric_name, timestamp, dimensions) are summed when parts are merged, so that
+    # the panes of many micro-batches become one row. The map can't be in the key; its hash can.
+    return f"""
+    CREATE TABLE IF NOT EXISTS metrics (
+        timestamp DateTime('UTC'),
+        metric_name LowCardinality(String),
+        value Float64,
+        dimensions Map(LowCardinality(String), String),
+        dimensions_hash UInt64 MATERIALIZED cityHash64(mapKeys(dimensions), mapValues(dimensions))
     )
+    ENGINE = SummingMergeTree(value)
+    PARTITION BY toYYYYMMDD(timestamp)
+    ORDER BY (metric_name, timestamp, dimensions_hash)
+    SETTINGS {_DURABLE}
+    """
+
+
+def _metrics_extremes() -> str:
+    # The same for measures that are not added: the least and the greatest of a window.
+    return f"""
+    CREATE TABLE IF NOT EXISTS metrics_extremes (
+        timestamp DateTime('UTC'),
+        metric_name LowCardinality(String),
+        value_min SimpleAggregateFunction(min, Float64),
+        value_max SimpleAggregateFunction(max, Float64),
+        dimensions SimpleAggregateFunction(any, Map(String, String)),
+        dimensions_hash UInt64 MATERIALIZED cityHash64(mapKeys(dimensions), mapValues(dimensions))
+    )
+    ENGINE = AggregatingMergeTree
+    PARTITION BY toYYYYMMDD(timestamp)
+    ORDER BY (metric_name, timestamp, dimensions_hash)
+    SETTINGS {_DURABLE}
+    """
+
+
+def _events(retention: RetentionSettings) -> str:
+    # By day and in order of receipt, like the log: rows come already sorted, and an import of old events makes one
+    # part, not one a day of theirs. Event times of neighbours are close, so their index skips nearly as well.
+    return f"""
+    CREATE TABLE IF NOT EXISTS events (
+        event_id String,
+        event LowCardinality(String),
+        timestamp DateTime64(3, 'UTC'),
+        received_at DateTime64(3, 'UTC'),
+        user_id String,
+        anonymous_id String,
+        properties String,
+        log_partition UInt16,
+        log_offset UInt64,
+        INDEX timestamp_range timestamp TYPE minmax GRANULARITY 1
+    )
+    ENGINE = MergeTree
+    PARTITION BY toYYYYMMDD(received_at)
+    ORDER BY received_at
+    TTL toDateTime(received_at) + toIntervalDay({int(retention.events_days)})
+    SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
+    """
+
+
+def _dead_letter(retention: RetentionSettings) -> str:
+    return f"""
+    CREATE TABLE IF NOT EXISTS dead_letter (
+        received_at DateTime64(3, 'UTC'),
+        reason LowCardinality(String),
+        message String,
+        event_id String,
+        original String CODEC(ZSTD(1)),
+        log_partition UInt16,
+        log_offset UInt64
+    )
+    ENGINE = MergeTree
+    PARTITION BY toYYYYMMDD(received_at)
+    ORDER BY (reason, received_at)
+    TTL toDateTime(received_at) + toIntervalDay({int(retention.dead_letter_days)})
+    SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
+    """
+
+
+def _first(retention: RetentionSettings) -> tuple[str, ...]:
+    return _metrics(), _metrics_extremes(), _events(retention), _dead_letter(retention)
 
 
 MIGRATIONS: Final = (Migration(1, "metrics, extremes, raw events, dead letter", _first),)
