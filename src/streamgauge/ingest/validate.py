@@ -175,6 +175,9 @@ _SECONDS: Final[dict[str, int]] = {}
 
 _SECONDS_MAX: Final = 4_096
 
+_FRACTIONS: Final = {"Z": 0} | {f".{milliseconds:03d}Z": milliseconds for milliseconds in range(1_000)}
+"""What may follow a second that is known."""
+
 
 def timestamp_ms(value: Any) -> int:
     """RFC 3339 text or milliseconds since 1970 → milliseconds, fractions of one cut off. Raises ItemError.
@@ -182,16 +185,9 @@ def timestamp_ms(value: Any) -> int:
     A leap second (`23:59:60Z`, RFC 3339 section 5.7) is the second after it, as in Unix time.
     """
     if type(value) is str:
-        second_ms = _SECONDS.get(value[:19])
-        if (
-            second_ms is not None
-            and len(value) == 24
-            and value[19] == "."
-            and value[23] == "Z"
-            and value.isascii()
-            and value[20:23].isdecimal()
-        ):
-            return second_ms + int(value[20:23])
+        second_ms, fraction_ms = _SECONDS.get(value[:19]), _FRACTIONS.get(value[19:])
+        if second_ms is not None and fraction_ms is not None:
+            return second_ms + fraction_ms
         milliseconds = _parse_rfc3339(value)
         _remember_second(value, milliseconds)
     elif type(value) is int or (type(value) is float and value == value // 1):
