@@ -367,6 +367,26 @@ async def test_a_reader_that_was_closed_is_unavailable(store: StorePlace) -> Non
     assert (await reader.state()).state == "degraded"
 
 
+async def test_queries_that_wait_while_a_reader_closes_are_unavailable_and_not_cancelled(store: StorePlace) -> None:
+    reader = ClickHouseReader(store.clients, QuerySettings(threads=1, execution_s_max=1))
+    queries = [
+        asyncio.create_task(reader.query("SELECT sum(number) FROM numbers(1000000000000)", {})) for _ in range(3)
+    ]
+    await asyncio.sleep(0)  # all three are in the queue of the one thread now
+    await asyncio.to_thread(reader.close)
+    first, *others = await asyncio.gather(*queries, return_exceptions=True)
+    assert isinstance(first, InvalidRequest)
+    assert [str(error) for error in others] == ["the query service is shutting down"] * 2
+
+
+async def test_a_query_whose_caller_is_cancelled_is_cancelled(reader: StoreReader) -> None:
+    query = asyncio.create_task(reader.query("SELECT sum(number) FROM numbers(100000000)", {}))
+    await asyncio.sleep(0)
+    query.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await query
+
+
 async def test_reads_and_writes_at_the_same_time_see_whole_days_of_batches(
     store: StorePlace, writer: StoreWriter, reader: StoreReader
 ) -> None:

@@ -19,6 +19,8 @@ from streamgauge.store.client import StoreClients
 _LIMIT_CODES: Final = {"159": "execution time", "158": "rows", "241": "memory", "396": "rows of the result"}
 """ClickHouse's numbers of the errors by which it enforces limits."""
 
+_CLOSING: Final = "the query service is shutting down"
+
 
 class ClickHouseReader:
     """`StoreReader` on ClickHouse's engine."""
@@ -35,8 +37,13 @@ class ClickHouseReader:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._query, sql, parameters)
         except RuntimeError as error:
             if "shutdown" in str(error):
-                raise Unavailable("the query service is shutting down") from error
+                raise Unavailable(_CLOSING) from error
             raise
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Unavailable(_CLOSING) from None  # it waited for a thread, and `close` took it off the queue
 
     async def state(self) -> StageState:
         try:
