@@ -36,8 +36,8 @@ class SelfMetrics:
             "streamgauge_stream_dropped", "Events that were not counted, by reason.", ["reason"], registry=registry
         )
         self.stream_retries = Counter(
-            "streamgauge_stream_store_retries",
-            "Writes to the store that failed and were tried again.",
+            "streamgauge_stream_retries",
+            "Reads and writes of the stream that were refused and tried again.",
             registry=registry,
         )
         self.stream_batch_seconds = Histogram(

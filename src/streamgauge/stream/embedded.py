@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
@@ -45,6 +45,8 @@ GROUP: Final = "stream"
 """The consumer group of the pipeline."""
 
 T = TypeVar("T")
+
+_LOG_PAUSE_S: Final = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class EmbeddedRunner:
         await self._finish_pending(spec)
         await self._resume()
         self._stage = StageState("ready")
-        batches = aiter(self._log.read(GROUP, self._next_offsets))
+        batches = aiter(self._batches())
         stopping = asyncio.create_task(self._stop.wait())
         coming = asyncio.ensure_future(anext(batches))
         try:
@@ -157,7 +159,27 @@ class EmbeddedRunner:
         """Pass over what expired unread, and tell the log what it may not know since a crash between steps 5 and 6."""
         for partition, start in (await self._log.start_offsets()).items():
             self._next_offsets[partition] = max(start, self._next_offsets[partition])
-        await self._log.commit(GROUP, self._next_offsets)
+        await self._tell_log()
+
+    async def _tell_log(self) -> None:
+        """How far it was read. Where that fails, the next commit says it too; where to go on is in the state."""
+        try:
+            await self._log.commit(GROUP, self._next_offsets)
+        except Unavailable as error:
+            _logger.warning("the log doesn't take how far it was read: %s", error.message)
+
+    async def _batches(self) -> AsyncIterator[LogBatch]:
+        """What comes after the last commit, for ever. A log that can't be read is tried again."""
+        positions = dict(self._next_offsets)
+        while True:
+            try:
+                async for batch in self._log.read(GROUP, positions):
+                    positions |= batch.next_offsets
+                    yield batch
+                return
+            except Unavailable as error:
+                self._degrade("the log can't be read", error)
+                await asyncio.sleep(_LOG_PAUSE_S)
 
     async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Future[Any]) -> bool:
         """Wait for a batch; False when there will be none, or when stopping and all is worked off."""
@@ -173,7 +195,7 @@ class EmbeddedRunner:
 
     async def _work_off(self, batch: LogBatch, spec: PipelineSpec) -> None:
         started_s = asyncio.get_running_loop().time()
-        await self._in_thread(self._state.begin, batch.ranges)
+        await self._persist("the state of the stream", self._state.begin, batch.ranges)
         await self._commit(batch, spec)
         rest_s = self._batch_interval_s - (asyncio.get_running_loop().time() - started_s)
         if rest_s > 0 and not self._stop.is_set():
@@ -186,15 +208,15 @@ class EmbeddedRunner:
             batch, writes, counted = await self._in_thread(self._transform, log_batch, spec)
         with self._timed("write"):
             for write in writes:
-                await self._write(write)
+                await self._persist("rows", self._writer.write, write)
         now_ms = self._clock.now_ms()
         self._observe(batch, now_ms)
         snapshots = {step.name: taken for step in self._steps if (taken := step.snapshot()) is not None}
         watermark_ms = (await self.freshness()).complete_up_to_ms
         with self._timed("commit"):
-            await self._in_thread(self._state.finish, batch.ranges, snapshots, watermark_ms)
-            await self._log.commit(GROUP, log_batch.next_offsets)
+            await self._persist("the state of the stream", self._state.finish, batch.ranges, snapshots, watermark_ms)
         self._next_offsets |= log_batch.next_offsets
+        await self._tell_log()
         self._waiting_since_ms = self._newest_read_ms  # what isn't counted yet came later
         self._metrics.stream_events.inc(batch.events.height)
         for reason, count in batch.dropped.items():
@@ -211,18 +233,21 @@ class EmbeddedRunner:
             batch = step.apply(batch)
         return batch, *rows_of(batch, spec)
 
-    async def _write(self, rows: RowBatch) -> None:
-        """Until the store has it. Ends early only by cancellation: the range stays pending then."""
+    async def _persist(self, what: str, work: Callable[..., None], *arguments: object) -> None:
+        """Until it is on disk. Ends early only by cancellation: the range stays pending then, or unread."""
         async for attempt in stamina.retry_context(on=Unavailable, attempts=None, timeout=None, wait_max=10.0):
             with attempt:
                 try:
-                    await self._in_thread(self._writer.write, rows)
+                    await self._in_thread(work, *arguments)
                 except Unavailable as error:
-                    self._metrics.stream_retries.inc()
-                    self._stage = StageState("degraded", error.message)
-                    _logger.warning("the store does not take rows, trying again: %s", error.message)
+                    self._degrade(f"{what} can't be written", error)
                     raise
         self._stage = StageState("ready")
+
+    def _degrade(self, what: str, error: Unavailable) -> None:
+        self._metrics.stream_retries.inc()
+        self._stage = StageState("degraded", f"{what}: {error.message}")
+        _logger.warning("%s, trying again: %s", what, error.message)
 
     def _observe(self, batch: Batch, now_ms: int) -> None:
         """Move the watermark by what was counted; a producer's backfill says nothing about the present."""

@@ -5,14 +5,15 @@ Every change is one transaction that is on disk when the call returns.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from streamgauge.core.errors import ConfigError
+from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import OffsetRange
 
 _VERSION: Final = 1
@@ -25,7 +26,7 @@ _TABLES: Final = """
 
 
 class RunnerState:
-    """Used from one thread at a time."""
+    """Used from one thread at a time. `begin` and `finish` raise Unavailable where the disk refuses, and change nothing."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -73,9 +74,16 @@ class RunnerState:
     def close(self) -> None:
         self._database.close()
 
-    def _transaction(self) -> sqlite3.Connection:
-        self._database.execute("BEGIN IMMEDIATE")
-        return self._database  # as a context manager, a connection commits, or rolls back what raises
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            with self._database:  # commits, or rolls back what raises
+                yield
+        except sqlite3.OperationalError as error:
+            if self._database.in_transaction:  # it was the commit that failed
+                self._database.rollback()
+            raise Unavailable(f"the stream's state was not written: {error}") from error
 
     def _fact(self, name: str) -> int | None:
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()

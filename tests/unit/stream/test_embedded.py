@@ -295,13 +295,13 @@ async def test_a_write_that_fails_is_tried_again_and_the_state_says_so_meanwhile
         await soon(world.published.get())
         assert states == [
             ("ready", ""),
-            ("degraded", "the store is away"),
-            ("degraded", "the store did not answer"),
+            ("degraded", "rows can't be written: the store is away"),
+            ("degraded", "rows can't be written: the store did not answer"),
             ("ready", ""),  # the raw events, after the panes
         ]
         assert runner.state().state == "ready"
     assert world.store.panes([COUNT]) == {("count", NOON_MS, ()): 1}
-    assert world.metrics.registry.get_sample_value("streamgauge_stream_store_retries_total") == 2
+    assert world.metrics.registry.get_sample_value("streamgauge_stream_retries_total") == 2
 
 
 async def test_an_error_that_is_a_bug_ends_the_runner(new_world: NewWorld) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streamgauge.core.errors import ConfigError
+from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import OffsetRange
 from streamgauge.stream.state import RunnerState
 
@@ -99,3 +99,18 @@ def test_a_file_of_another_version_is_refused_and_left_as_it_was(tmp_path: Path,
     assert refused.value.hint
     with contextlib.closing(sqlite3.connect(file)) as database:
         assert database.execute("SELECT value FROM facts WHERE name = 'version'").fetchone() == (version,)
+
+
+def test_what_the_disk_refuses_is_unavailable_changes_nothing_and_works_later(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.begin(RANGES)
+        with sqlite3.connect(tmp_path / "stream" / "state.db") as other:
+            other.execute("BEGIN IMMEDIATE")  # another process holds the file, so that a write is refused
+            state._database.execute("PRAGMA busy_timeout = 1")
+            with pytest.raises(Unavailable):
+                state.finish(RANGES, {"step": b"{}"}, 7)
+            other.rollback()
+        other.close()
+        assert (state.pending(), state.offsets(), state.watermark_ms()) == (RANGES, {}, 0)
+        state.finish(RANGES, {"step": b"{}"}, 7)
+        assert (state.pending(), state.offsets(), state.watermark_ms()) == ((), {0: 9, 3: 2**40}, 7)
