@@ -26,7 +26,7 @@ _TABLES: Final = """
 
 
 class RunnerState:
-    """Used from one thread at a time. `begin` and `finish` raise Unavailable where the disk refuses, and change nothing."""
+    """For one thread at a time. `begin` and `finish` raise Unavailable where the disk refuses: nothing changes."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
