@@ -1,4 +1,4 @@
-"""A real Chromium, one for all tests; each test has a page with nothing remembered."""
+"""A real Chromium, one for the tests of a module; each test has a page with nothing remembered."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     assert path, "Chromium is missing: run `make test`, which finds or installs it, or set CHROMIUM to its path"
+    # Not for the whole session: Playwright keeps an event loop running while it is open, beside which no other can.
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
         yield started
