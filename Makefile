@@ -29,7 +29,7 @@ setup: $(STAMPS)/python $(STATIC)/index.html
 
 test: setup $(STAMPS)/ui-packages
 	cd ui && npm test --silent
-	CHROMIUM="$$(tools/require.sh browser)" $(BIN)/pytest $(ARGS)
+	browser="$$(tools/require.sh browser)"; CHROMIUM="$$browser" $(BIN)/pytest $(ARGS)
 
 lint: $(STAMPS)/python $(STAMPS)/ui-packages
 	$(BIN)/ruff format --check src tests bench

@@ -7,6 +7,7 @@ events ──▶ ingest ──▶ log ──▶ runner ──▶ store ──▶
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -23,8 +24,8 @@ from streamgauge.api.metrics import metrics_routes
 from streamgauge.api.state import state_routes
 from streamgauge.config import Settings
 from streamgauge.core.clock import Clock, SystemClock
-from streamgauge.core.errors import ConfigError
-from streamgauge.core.lifecycle import FolderLock, StageState, check_port_is_free, is_loopback
+from streamgauge.core.errors import ConfigError, Unavailable
+from streamgauge.core.lifecycle import FolderLock, StageState, check_port_is_free, check_space, is_loopback
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.accept import Ingest
 from streamgauge.ingest.identity import EventIds
@@ -40,6 +41,8 @@ from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import RunnerState
 
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+_logger = logging.getLogger(__name__)
+
 _IN_FLIGHT_S_MAX: Final = 5.0
 _RETENTION_CHECK_S: Final = 3_600.0
 
@@ -52,10 +55,10 @@ class System:
 
     @classmethod
     async def open(cls, settings: Settings, clock: Clock) -> System:
-        """Open the log and the store side by side. Raises ConfigError, Unavailable."""
+        """Raises ConfigError, Unavailable."""
+        clients = await asyncio.to_thread(_open_store, settings)
         log_folder = _folder_of(settings.log_url)
         log = await SqliteLog.open(log_folder, settings.embedded_log, settings.retention.log_days, clock)
-        clients = await asyncio.to_thread(_open_store, settings)
         return cls(settings, log, clients, clock)
 
     def __init__(self, settings: Settings, log: SqliteLog, clients: StoreClients, clock: Clock) -> None:
@@ -124,7 +127,10 @@ class System:
         """The log expires files as days begin with events; this is for days without any."""
         while True:
             await asyncio.sleep(_RETENTION_CHECK_S)
-            await self._log.remove_expired()
+            try:
+                await self._log.remove_expired()
+            except Unavailable as error:
+                _logger.warning("expired files of the log are still there: %s", error.message)
 
     async def _freshness(self) -> Freshness:
         return await self._runner.freshness()
@@ -154,6 +160,7 @@ async def serve(settings: Settings, beside: Beside) -> None:
     _check_exposure(settings.server.host)
     check_port_is_free(settings.server.host, settings.server.port)
     lock = FolderLock(settings.data_path)
+    check_space(settings.data_path)
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)

@@ -41,6 +41,15 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML 
 application.add_typer(import_app, name="import")
 
 
+@application.callback()
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if show_version:
+        _out.print(__version__)
+        raise typer.Exit
+
+
 @application.command()
 def up(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
     """Run the whole system behind one port until Ctrl-C."""
@@ -76,12 +85,6 @@ def demo(
             await run_demo(_url(settings), SystemClock(), stop=stop, days=days, on_progress=display.show)
 
     _run(settings, shop)
-
-
-@application.command()
-def version() -> None:
-    """Print the version."""
-    _out.print(__version__)
 
 
 def _run(settings: Settings, beside: Beside) -> None:

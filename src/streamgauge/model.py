@@ -50,19 +50,11 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     properties: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-class Pane(msgspec.Struct, frozen=True, gc=False):
-    """One emitted result of a rollup's window: additive within (metric, start, dimensions)."""
-
-    metric: str
-    start_ms: int
-    value: float
-    dimensions: Mapping[str, str]
-
-
 class Freshness(msgspec.Struct, frozen=True, gc=False):
     """How true an answer is by now.
 
-    `complete_up_to_ms` is the watermark: every accepted event before it has been counted.
+    `complete_up_to_ms` is the watermark: every event before it that came in time has been counted. Late events, and
+    those of a producer's backfill, may still be added to the past; while any wait, `lag_events` is not 0.
     `lag_ms` is how long the oldest event that is accepted but not yet queryable has been waiting; 0 when none is.
     `lag_events` is how many such events there are.
     """

@@ -25,7 +25,7 @@ from streamgauge.api.events import EVENTS_PATH, EventsEndpoint, events_path_item
 from streamgauge.core.errors import MisdirectedRequest
 
 STATIC_FOLDER: Final = Path(__file__).parent / "static"
-"""The dashboard as `make ui` builds it."""
+"""The dashboard as `make setup` builds it."""
 
 _EVENTS_PATHS: Final = (EVENTS_PATH, f"{EVENTS_PATH}/")
 """The framework's own routes may end in a slash too."""

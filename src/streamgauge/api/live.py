@@ -46,10 +46,12 @@ class LiveHub:
             self._metrics.live_skipped.inc()
         waiting.put_nowait(update)
 
-    async def listen(self) -> AsyncIterator[ServerSentEventMessage]:
-        """Raises Overloaded where there are too many listeners."""
+    def check_room(self) -> None:
+        """Raises Overloaded where there are too many listeners; `listen` can't, its answer has begun by then."""
         if len(self._listeners) >= _LISTENERS_MAX:
             raise Overloaded(f"there are {_LISTENERS_MAX} live connections already", retry_after_s=5)
+
+    async def listen(self) -> AsyncIterator[ServerSentEventMessage]:
         waiting: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(_UPDATES_WAITING_MAX)
         self._listeners.add(waiting)
         self._metrics.live_clients.set(len(self._listeners))
@@ -76,6 +78,7 @@ class LiveHub:
 def live_route(hub: LiveHub) -> HTTPRouteHandler:
     @get("/live", summary="Live updates (server-sent events)", tags=["live"])
     async def get_live() -> ServerSentEvent:
+        hub.check_room()
         return ServerSentEvent(hub.listen(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
     return get_live

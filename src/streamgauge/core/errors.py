@@ -45,7 +45,7 @@ class MisdirectedRequest(StreamgaugeError):
 
 
 class Overloaded(StreamgaugeError):
-    """A bounded queue is full. Nothing was accepted; try again after `retry_after_s`."""
+    """Try again after `retry_after_s`. By itself: a bounded queue is full, and nothing was accepted."""
 
     code = "overloaded"
 
@@ -55,7 +55,8 @@ class Overloaded(StreamgaugeError):
 
 
 class Unavailable(Overloaded):
-    """A part that is needed can't do its work now (disk full, engine down, shutting down)."""
+    """A part that is needed can't do its work now (disk full, engine down, shutting down). What was to be written may
+    have been written nevertheless."""
 
     code = "unavailable"
 

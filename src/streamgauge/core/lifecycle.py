@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+import shutil
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +52,20 @@ class FolderLock:
 
     def release(self) -> None:
         os.close(self._file)
+
+
+SPACE_BYTES_MIN = 32 * 1024 * 1024
+"""Free space without which the program doesn't start: opening the parts writes to them, and must not end half-way."""
+
+
+def check_space(folder: Path) -> None:
+    """Raises ConfigError where the disk of an existing folder is all but full."""
+    free = shutil.disk_usage(folder).free
+    if free < SPACE_BYTES_MIN:
+        raise ConfigError(
+            f"the disk of {folder.resolve()} has only {free // 1024**2} MiB left",
+            hint=f"make at least {SPACE_BYTES_MIN // 1024**2} MiB of space, then start again; nothing was changed",
+        )
 
 
 def check_port_is_free(host: str, port: int) -> None:

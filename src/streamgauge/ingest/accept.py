@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -20,6 +21,9 @@ from streamgauge.model import Envelope, Rejection
 
 _PRODUCER: Final = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _NUMBER: Final = re.compile(r"[0-9]{1,19}")
+_LARGE_BODY_BYTES: Final = 256 * 1024
+"""From here on a body takes so long to read that other requests would notice."""
+
 _SEQUENCE_MAX: Final = 2**62
 
 
@@ -66,11 +70,25 @@ class Ingest:
         """Append what the body holds. Raises InvalidRequest, BodyTooLarge, UnsupportedMediaType (nothing was kept)
         and what the log raises (`Overloaded`, `Unavailable`)."""
         format_ = format_of(content_type)
-        plain = decompress(body, encoding, self._limits.body_bytes_max)
-        records, rejected = self._records(plain, format_, numbering)
+        read = self._read if len(body) <= _LARGE_BODY_BYTES and not encoding else self._read_in_thread
+        records, rejected, plain_bytes = await read(body, format_, encoding, numbering)
         await self._log.append(records)
-        self._count(len(records) - len(rejected), rejected, len(plain))
+        self._count(len(records) - len(rejected), rejected, plain_bytes)
         return Accepted(len(records) - len(rejected), tuple(rejected))
+
+    async def _read(
+        self, body: bytes, format_: Format, encoding: str | None, numbering: Numbering | None
+    ) -> tuple[list[Record], list[RejectedItem], int]:
+        """Records, rejections, and the size of the body as it was before compression."""
+        plain = decompress(body, encoding, self._limits.body_bytes_max)
+        return *self._records(plain, format_, numbering), len(plain)
+
+    async def _read_in_thread(
+        self, body: bytes, format_: Format, encoding: str | None, numbering: Numbering | None
+    ) -> tuple[list[Record], list[RejectedItem], int]:
+        """What takes long must not hold up everyone else's requests."""
+        plain = await asyncio.to_thread(decompress, body, encoding, self._limits.body_bytes_max)
+        return *await asyncio.to_thread(self._records, plain, format_, numbering), len(plain)
 
     def _records(
         self, body: bytes, format_: Format, numbering: Numbering | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -13,7 +13,14 @@ from clickhouse_connect.driver.client import Client
 
 from streamgauge.config import RetentionSettings, StoreSettings
 from streamgauge.core.errors import ConfigError
-from streamgauge.store.schema import MIGRATIONS, VERSIONS_TABLE, promotion_statements, retention_statements
+from streamgauge.store.schema import (
+    MIGRATIONS,
+    VERSIONS_TABLE,
+    promoted_column,
+    promotion_statement,
+    retention_days,
+    retention_statement,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -50,13 +57,27 @@ def migrate(client: Client, retention: RetentionSettings, tables: StoreSettings)
         for statement in migration.statements(retention):
             client.command(statement)
         client.insert("schema_versions", [[migration.version, migration.name]], column_names=["version", "name"])
-        _log.info("schema step %d applied: %s", migration.version, migration.name)
-    if not missing:
-        for statement in retention_statements(retention):
-            client.command(statement)
-    for statement in promotion_statements(tables.promoted_dimensions):
-        client.command(statement)
+        _log.debug("schema step %d applied: %s", migration.version, migration.name)
+    # Only what differs: the engine writes a table's definition anew for each change, and on a full disk that would
+    # leave none.
+    for table, days in retention_days(retention).items():
+        if f"toIntervalDay({days})" not in _definition(client, table):
+            client.command(retention_statement(table, days))
+    there = {row[0] for row in client.query(_COLUMNS_OF_METRICS).result_rows}
+    for dimension in tables.promoted_dimensions:
+        if promoted_column(dimension) not in there:
+            client.command(promotion_statement(dimension))
     return len(missing)
+
+
+_COLUMNS_OF_METRICS: Final = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'metrics'"
+_DEFINITION: Final = (
+    "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}"
+)
+
+
+def _definition(client: Client, table: str) -> str:
+    return str(client.query(_DEFINITION, parameters={"table": table}).result_rows[0][0])
 
 
 def _connection(url: str) -> dict[str, Any]:

@@ -115,20 +115,20 @@ VERSIONS_TABLE: Final = """
 """
 
 
-def retention_statements(retention: RetentionSettings) -> tuple[str, ...]:
-    """Bring the time to live of existing tables in line with Settings."""
-    return tuple(
-        f"ALTER TABLE {table} MODIFY TTL toDateTime(received_at) + toIntervalDay({int(days)})"
-        for table, days in (("events", retention.events_days), ("dead_letter", retention.dead_letter_days))
-    )
+def retention_days(retention: RetentionSettings) -> dict[str, int]:
+    """Days that rows are kept, of each table where that can be chosen."""
+    return {"events": retention.events_days, "dead_letter": retention.dead_letter_days}
 
 
-def promotion_statements(dimensions: tuple[str, ...]) -> tuple[str, ...]:
-    """A column of `metrics` for each of these dimensions, computed from the map; old parts compute it when read."""
-    return tuple(
+def retention_statement(table: str, days: int) -> str:
+    return f"ALTER TABLE {table} MODIFY TTL toDateTime(received_at) + toIntervalDay({int(days)})"
+
+
+def promotion_statement(dimension: str) -> str:
+    """A column of `metrics` for this dimension, computed from the map; old parts compute it when read."""
+    return (
         f"ALTER TABLE metrics ADD COLUMN IF NOT EXISTS {promoted_column(dimension)} "
         f"LowCardinality(String) MATERIALIZED dimensions['{dimension}']"
-        for dimension in dimensions
     )
 
 

@@ -13,7 +13,7 @@ class Runner(Protocol):
     """Reads the log, writes the store, for one `PipelineSpec`."""
 
     async def run(self, spec: PipelineSpec) -> None:
-        """Until `stop` is called; then works off what is left within the drain limit and commits.
+        """Until `stop` is called; then works off what is left and commits. Cancelled, it ends at once; nothing is lost.
 
         Raises what can't be worked around; errors of the store are retried with backoff, and nothing is skipped.
         """

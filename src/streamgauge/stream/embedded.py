@@ -10,8 +10,12 @@ How a micro-batch is committed, so that a crash between any two steps neither lo
 5. Offsets, the state of the steps, the watermark and the end of the pending range are committed in one transaction.
 6. The log is told, for its lag and retention, and live listeners are.
 
-After a crash between 2 and 5 the pending range is still recorded: exactly it is read again, gives the same rows, and
-they are inserted with the same tokens. After a crash before 2 or after 5 there is nothing to repeat.
+After a crash between 2 and 5 the pending range is still recorded, with the pipeline of that time: exactly it is read
+again, gives the same rows, and they are inserted with the same tokens. After a crash before 2 or after 5 there is
+nothing to repeat.
+
+One window is left, inside the store's insert of step 4 (docs/adr/0006): the engine writes a token down a moment before
+the rows get their final name. Killed between the two, it ignores the rows when they come again.
 """
 
 from __future__ import annotations
@@ -30,13 +34,13 @@ from streamgauge.core.clock import Clock
 from streamgauge.core.errors import ConfigError, NotFound, Unavailable
 from streamgauge.core.lifecycle import StageState
 from streamgauge.core.selfmetrics import SelfMetrics
-from streamgauge.log.base import EventLog, LogBatch, OffsetRange
+from streamgauge.log.base import EventLog, LogBatch, OffsetRange, Offsets
 from streamgauge.model import Freshness, LiveUpdate
 from streamgauge.store.base import RowBatch, StoreWriter
 from streamgauge.stream.batch import Batch, decode
 from streamgauge.stream.rows import live_update, rows_of
 from streamgauge.stream.spec import PipelineSpec
-from streamgauge.stream.state import RunnerState
+from streamgauge.stream.state import Pending, RunnerState
 from streamgauge.stream.steps import DropRepeatedSequences, SetRejectedAside, Step
 from streamgauge.stream.watermark import Watermarks
 from streamgauge.stream.window import fields_of
@@ -86,7 +90,7 @@ class EmbeddedRunner:
     async def run(self, spec: PipelineSpec) -> None:
         self._watermarks = Watermarks(spec.watermark_delay_ms, spec.idle_partition_ms, self._state.watermark_ms())
         await self._check_log()
-        await self._finish_pending(spec)
+        await self._finish_pending()
         await self._resume()
         self._stage = StageState("ready")
         batches = aiter(self._batches())
@@ -126,40 +130,63 @@ class EmbeddedRunner:
         complete_up_to_ms = self._watermarks.current_ms(now_ms, lagging) if self._watermarks else 0
         return Freshness(complete_up_to_ms, lag_ms, lag_events)
 
+    async def _watermark_ms(self) -> int:
+        try:
+            return (await self.freshness()).complete_up_to_ms
+        except Unavailable:  # the log can't say now how much is left to read
+            return self._state.watermark_ms()
+
     async def _check_log(self) -> None:
         """Raises ConfigError where the log was replaced: what is in it now would never be read."""
         ends = await self._log.end_offsets()
-        read = self._next_offsets | {part.partition: part.end for part in self._state.pending()}
+        pending = self._state.pending()
+        read = self._next_offsets | {part.partition: part.end for part in (pending.ranges if pending else ())}
+        if not any(read.values()) and any((await self._log.committed(GROUP)).values()):
+            raise ConfigError(
+                "the log was read before, but the state of the stream is gone: all would be counted a second time",
+                hint="put stream/state.db back, or choose another data folder",
+            )
         if any(offset > ends.get(partition, 0) for partition, offset in read.items()):
             raise ConfigError(
                 "the log ends before what was already read of it: it is not the log that it was",
                 hint="put the log back, or choose another data folder",
             )
 
-    async def _finish_pending(self, spec: PipelineSpec) -> None:
-        ranges = self._state.pending()
-        if not ranges:
+    async def _finish_pending(self) -> None:
+        """With the pipeline that it was begun with, or its rows would not be the same."""
+        pending = self._state.pending()
+        if pending is None:
             return
         _logger.info("finishing the batch that was being written when the last process ended")
         try:
-            batch = await self._log.fetch(ranges)
+            batch = await self._log.fetch(pending.ranges)
         except NotFound as error:
-            await self._give_up(ranges, error)
+            await self._give_up(pending.ranges, error)
         else:
-            await self._commit(batch, spec)
+            await self._commit(batch, pending.spec)
 
     async def _give_up(self, ranges: tuple[OffsetRange, ...], error: NotFound) -> None:
         """What the store took of a batch stays; the rest is gone with its records, and nothing could be done again."""
         _logger.error("a batch expired in the log before it was written as a whole, and is left so: %s", error.message)
         self._metrics.stream_dropped.labels("expired").inc(sum(part.end - part.start for part in ranges))
-        await self._in_thread(self._state.finish, ranges, {}, self._state.watermark_ms())
+        await self._persist("the state of the stream", self._state.finish, ranges, {}, self._state.watermark_ms())
         self._next_offsets |= {part.partition: part.end for part in ranges}
 
     async def _resume(self) -> None:
         """Pass over what expired unread, and tell the log what it may not know since a crash between steps 5 and 6."""
-        for partition, start in (await self._log.start_offsets()).items():
-            self._next_offsets[partition] = max(start, self._next_offsets[partition])
+        self._pass_over_expired(await self._log.start_offsets())
         await self._tell_log()
+
+    def _pass_over_expired(self, starts: Offsets) -> None:
+        """Events that retention removed before they were counted are lost to the rollups, but not in silence."""
+        for partition, start in starts.items():
+            expired = start - self._next_offsets[partition]
+            if expired > 0:
+                _logger.error(
+                    "%d events of partition %d expired in the log before they were counted", expired, partition
+                )
+                self._metrics.stream_dropped.labels("expired").inc(expired)
+                self._next_offsets[partition] = start
 
     async def _tell_log(self) -> None:
         """How far it was read. Where that fails, the next commit says it too; where to go on is in the state."""
@@ -195,7 +222,8 @@ class EmbeddedRunner:
 
     async def _work_off(self, batch: LogBatch, spec: PipelineSpec) -> None:
         started_s = asyncio.get_running_loop().time()
-        await self._persist("the state of the stream", self._state.begin, batch.ranges)
+        self._pass_over_expired({part.partition: part.start for part in batch.slices})
+        await self._persist("the state of the stream", self._state.begin, Pending(batch.ranges, spec))
         await self._commit(batch, spec)
         rest_s = self._batch_interval_s - (asyncio.get_running_loop().time() - started_s)
         if rest_s > 0 and not self._stop.is_set():
@@ -212,7 +240,7 @@ class EmbeddedRunner:
         now_ms = self._clock.now_ms()
         self._observe(batch, now_ms)
         snapshots = {step.name: taken for step in self._steps if (taken := step.snapshot()) is not None}
-        watermark_ms = (await self.freshness()).complete_up_to_ms
+        watermark_ms = await self._watermark_ms()
         with self._timed("commit"):
             await self._persist("the state of the stream", self._state.finish, batch.ranges, snapshots, watermark_ms)
         self._next_offsets |= log_batch.next_offsets

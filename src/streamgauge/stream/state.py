@@ -15,14 +15,22 @@ import msgspec
 
 from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import OffsetRange
+from streamgauge.stream.spec import PipelineSpec
 
 _VERSION: Final = 1
 _TABLES: Final = """
     CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS pending (ranges BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS pending (ranges BLOB NOT NULL, spec BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS steps (name TEXT PRIMARY KEY, snapshot BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A micro-batch that is being written: its records, and the pipeline that makes its rows of them."""
+
+    ranges: tuple[OffsetRange, ...]
+    spec: PipelineSpec
 
 
 class RunnerState:
@@ -31,7 +39,12 @@ class RunnerState:
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        self._database.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {_TABLES}")
+        try:
+            self._database.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {_TABLES}")
+        except sqlite3.DatabaseError as error:
+            raise ConfigError(
+                f"{file} can't be used: {error}", hint="put it back, or choose another data folder"
+            ) from error
         version = self._fact("version")
         if version not in (None, _VERSION):
             raise ConfigError(
@@ -50,16 +63,20 @@ class RunnerState:
     def watermark_ms(self) -> int:
         return self._fact("watermark_ms") or 0
 
-    def pending(self) -> tuple[OffsetRange, ...]:
-        """The ranges that were being written when the process ended; empty after a clean end."""
-        row = self._database.execute("SELECT ranges FROM pending").fetchone()
-        return msgspec.json.decode(row[0], type=tuple[OffsetRange, ...]) if row else ()
+    def pending(self) -> Pending | None:
+        """What was being written when the process ended; None after a clean end."""
+        row = self._database.execute("SELECT ranges, spec FROM pending").fetchone()
+        if row is None:
+            return None
+        ranges = msgspec.json.decode(row[0], type=tuple[OffsetRange, ...])
+        return Pending(ranges, msgspec.json.decode(row[1], type=PipelineSpec))
 
-    def begin(self, ranges: tuple[OffsetRange, ...]) -> None:
+    def begin(self, pending: Pending) -> None:
         """Record what is about to be written."""
         with self._transaction():
             self._database.execute("DELETE FROM pending")
-            self._database.execute("INSERT INTO pending VALUES (?)", (msgspec.json.encode(ranges),))
+            row = (msgspec.json.encode(pending.ranges), msgspec.json.encode(pending.spec))
+            self._database.execute("INSERT INTO pending VALUES (?, ?)", row)
 
     def finish(self, ranges: tuple[OffsetRange, ...], snapshots: Mapping[str, bytes], watermark_ms: int) -> None:
         """Record that it is written: offsets, the steps' state and the end of `pending`, together."""

@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from streamgauge.model import UNKNOWN, Measure, Rollup
 
+MEASURED_MAX: Final = 1e100
+"""What is greater, or no number, is not measured: sums of so great numbers would soon be infinite, and stay so."""
+
 _ELLIPSIS: Final = "…"
 
 
@@ -29,7 +32,7 @@ def panes(events: pl.DataFrame, rollup: Rollup, dimension_chars_max: int) -> pl.
     counted = events.filter(_condition(rollup))
     if measure.kind != "count":
         number = pl.col(f"p:{measure.field}").cast(pl.Float64, strict=False)
-        counted = counted.with_columns(number.alias("measured")).filter(pl.col("measured").is_finite())
+        counted = counted.with_columns(number.alias("measured")).filter(pl.col("measured").abs() <= MEASURED_MAX)
     window = pl.col("timestamp") - pl.col("timestamp") % rollup.window_ms
     dimensions = [_dimension(name, dimension_chars_max) for name in rollup.dimensions]
     return counted.group_by(window.alias("timestamp"), *dimensions).agg(_value(measure).alias("value"))

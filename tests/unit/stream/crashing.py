@@ -21,7 +21,7 @@ from streamgauge.model import DAY_MS, Envelope, LiveUpdate, Rollup
 from streamgauge.store.base import RowBatch
 from streamgauge.stream.embedded import EmbeddedRunner
 from streamgauge.stream.spec import PipelineSpec
-from streamgauge.stream.state import RunnerState
+from streamgauge.stream.state import Pending, RunnerState
 from unit.stream.making import NOON_MS, Key
 
 Trouble = Literal["fine", "refused", "torn", "answer lost"]
@@ -113,9 +113,9 @@ def _merged(rows: Sequence[Mapping[str, Any]], kind: str) -> float:
 class _FusedState(RunnerState):
     fuse: Fuse
 
-    def begin(self, ranges: tuple[OffsetRange, ...]) -> None:
+    def begin(self, pending: Pending) -> None:
         self.fuse.step()
-        super().begin(ranges)
+        super().begin(pending)
         self.fuse.step()
 
     def finish(self, ranges: tuple[OffsetRange, ...], snapshots: Mapping[str, bytes], watermark_ms: int) -> None:

@@ -115,7 +115,7 @@ async def check(world: World, expected: Expected) -> None:
     assert sorted(letters_in(world)) == sorted(expected.letters)
     with contextlib.closing(RunnerState(world.state_file)) as state:
         ends = await world.log.end_offsets()
-        assert state.pending() == ()
+        assert state.pending() is None
         assert dict.fromkeys(ends, 0) | state.offsets() == ends
         assert await world.log.committed(GROUP) == ends
 
