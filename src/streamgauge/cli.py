@@ -41,13 +41,19 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML 
 application.add_typer(import_app, name="import")
 
 
-@application.callback()
-def _options(
-    show_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if show_version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         _out.print(__version__)
         raise typer.Exit
+
+
+@application.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Real-time event analytics: events go in, charts come out."""
 
 
 @application.command()
