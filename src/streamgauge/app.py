@@ -25,7 +25,14 @@ from streamgauge.api.state import state_routes
 from streamgauge.config import Settings
 from streamgauge.core.clock import Clock, SystemClock
 from streamgauge.core.errors import ConfigError, Unavailable
-from streamgauge.core.lifecycle import FolderLock, StageState, check_port_is_free, check_space, is_loopback
+from streamgauge.core.lifecycle import (
+    FolderLock,
+    StageState,
+    check_port_is_free,
+    check_space,
+    is_loopback,
+    raise_open_files_limit,
+)
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.accept import Ingest
 from streamgauge.ingest.identity import EventIds
@@ -44,6 +51,9 @@ _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _logger = logging.getLogger(__name__)
 
 _IN_FLIGHT_S_MAX: Final = 5.0
+_CONNECTIONS_MAX: Final = 10_000
+"""Further ones wait until one of these ends."""
+
 _RETENTION_CHECK_S: Final = 3_600.0
 
 Beside = Callable[[asyncio.Event], Coroutine[None, None, None]]
@@ -159,6 +169,7 @@ async def serve(settings: Settings, beside: Beside) -> None:
     """
     _check_exposure(settings.server.host)
     check_port_is_free(settings.server.host, settings.server.port)
+    raise_open_files_limit()
     lock = FolderLock(settings.data_path)
     check_space(settings.data_path)
     stop = asyncio.Event()
@@ -205,6 +216,7 @@ def _server(http: Front, settings: Settings) -> Server:
         http=HTTPModes.http1,
         websockets=False,
         backlog=1024,
+        backpressure=_CONNECTIONS_MAX,
         log_enabled=False,
     )
 

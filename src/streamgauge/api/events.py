@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from streamgauge.ingest.imports import Import, ImportRegistry
 
 EVENTS_PATH: Final = "/events"
 _JSON_HEADERS: Final = [(b"content-type", b"application/json")]
+_BODY_S_MAX: Final = 30.0
 _REJECTIONS_LISTED_MAX: Final = 100
 
 
@@ -106,7 +108,18 @@ def _import_request(content_type: str | None, body: bytes) -> ImportRequest:
 
 
 async def _read(receive: Receive, bytes_max: int) -> bytes:
-    """The body as it was sent. Raises BodyTooLarge before more than the limit is held in memory."""
+    """The body as it was sent. Raises BodyTooLarge before more than the limit is held in memory, and InvalidRequest
+    where it does not come in time: a client that never ends must not hold its connection for ever."""
+    try:
+        async with asyncio.timeout(_BODY_S_MAX):
+            return await _read_all(receive, bytes_max)
+    except TimeoutError:
+        raise InvalidRequest(
+            f"the body did not come within {_BODY_S_MAX:g} s", code="body_timeout", hint="send smaller batches"
+        ) from None
+
+
+async def _read_all(receive: Receive, bytes_max: int) -> bytes:
     body = b""
     parts: list[bytes] = []
     size = 0

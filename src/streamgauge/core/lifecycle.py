@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import ipaddress
 import os
+import resource
 import shutil
 import socket
 from collections.abc import Mapping
@@ -66,6 +68,14 @@ def check_space(folder: Path) -> None:
             f"the disk of {folder.resolve()} has only {free // 1024**2} MiB left",
             hint=f"make at least {SPACE_BYTES_MIN // 1024**2} MiB of space, then start again; nothing was changed",
         )
+
+
+def raise_open_files_limit() -> None:
+    """Each connection takes a file: allow as many as the system lets this process have, not the 1,024 of a shell."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # a system with a lower limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def check_port_is_free(host: str, port: int) -> None:

@@ -165,14 +165,16 @@ async def _send(
         batches = _batches(file, format_, registration, summary, report)
         batch = await asyncio.to_thread(next, batches, None)
         while batch is not None:
+            for refusal in batch.refusals:
+                rejected.add(*refusal, preamble=format_.preamble)
+            rejected.flush()  # before it is sent: what the server has is not read again by an import that goes on
             # The next batch is parsed while this one is on its way; it is sent only when this one was answered.
             refused, following = await asyncio.gather(
                 producer.send(batch.sequence, batch.items) if batch.items else _nothing(),
                 asyncio.to_thread(next, batches, None),
             )
-            refusals = batch.refusals + [_Refusal(batch.lines[one.index], one.code, one.message) for one in refused]
-            for refusal in sorted(refusals, key=lambda refusal: refusal.line.number):
-                rejected.add(*refusal, preamble=format_.preamble)
+            for one in refused:
+                rejected.add(batch.lines[one.index], one.code, one.message, preamble=format_.preamble)
             summary.imported += len(batch.items) - len(refused)
             for time_ms in batch.times_ms:
                 summary.saw(time_ms)

@@ -70,5 +70,13 @@ class RejectedLines:
         except OSError as error:
             self._cannot_write(error)
 
+    def flush(self) -> None:
+        """What was added survives the end of this process, however it ends."""
+        if self._file is not None and not self.problem:
+            try:
+                self._file.flush()
+            except OSError as error:
+                self._cannot_write(error)
+
     def _cannot_write(self, error: OSError) -> None:
         self.problem = f"they can't be written to {self.path}: {error.strerror}"

@@ -169,11 +169,20 @@ def test_lines_that_are_no_events_are_kept_as_they_were(server: FakeServer, tmp_
     summary = imported(path, server, Ndjson())
     assert numbers(server) == [1, 3]
     assert summary.rejected_by_code == {"malformed": 1, "missing_event": 1, "not_an_object": 1, "too_long": 1}
-    assert [example.line_number for example in summary.examples] == [2, 4, 5, 7]
+    assert {example.line_number for example in summary.examples} == {2, 4, 5, 7}
     assert summary.rejected_path == tmp_path / "mixed.ndjson.rejected"
     lines = summary.rejected_path.read_bytes().split(b"\n")
-    assert lines[:2] == [b"oops \xff\r", b'{"n":2}']
-    assert lines[3:] == [b"[", b""]
+    assert {line[:65_536] for line in lines} == {b"oops \xff\r", b'{"n":2}', b"x" * 65_536, b"[", b""}
+
+
+def test_rejected_lines_are_in_their_file_before_the_server_has_the_lines_around_them(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    path = ndjson_file(tmp_path, 3_000, bad=lambda n: n == 7)
+    server.troubles.append(Trouble(400))
+    with pytest.raises(FeedError):
+        imported(path, server, Ndjson())
+    assert Path(f"{path}.rejected").read_bytes().count(b"\n") == 1
 
 
 def test_rejected_lines_that_can_not_be_kept_do_not_stop_the_import(server: FakeServer, tmp_path: Path) -> None:
