@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,7 @@ from streamgauge.ingest.accept import Ingest
 from streamgauge.ingest.identity import EventIds
 from streamgauge.ingest.imports import ImportRegistry
 from streamgauge.log.sqlite import SqliteLog
+from streamgauge.log.sqlite_writer import LogStats
 from streamgauge.model import Freshness
 from streamgauge.query.metrics import MetricsService
 from streamgauge.store.client import StoreClients, migrate
@@ -54,6 +56,7 @@ _IN_FLIGHT_S_MAX: Final = 5.0
 _CONNECTIONS_MAX: Final = 10_000
 """Further ones wait until one of these ends."""
 
+_PROBLEM_S_MAX: Final = 10.0
 _RETENTION_CHECK_S: Final = 3_600.0
 
 Beside = Callable[[asyncio.Event], Coroutine[None, None, None]]
@@ -155,8 +158,8 @@ class System:
         metrics.log_size_bytes.set(self._log.size_bytes())
         metrics.log_commits.set(stats.group_commits)
         return {
-            "ingest": StageState("ready"),
-            "log": StageState("ready", details={"queue_bytes": stats.queue_bytes}),
+            "ingest": _accepting(stats),
+            "log": _accepting(stats, queue_bytes=stats.queue_bytes),
             "stream": self._runner.state(),
             "store": await self._reader.state(),
         }
@@ -183,6 +186,14 @@ async def serve(settings: Settings, beside: Beside) -> None:
             await system.close()
     finally:
         lock.release()
+
+
+def _accepting(stats: LogStats, **details: int) -> StageState:
+    """What the log doesn't take, ingest doesn't. After a while without a try it counts as ready again: a server that is
+    sent nothing because it isn't ready would never find out that there is space."""
+    if stats.problem and time.monotonic() - stats.problem_at_s < _PROBLEM_S_MAX:
+        return StageState("degraded", stats.problem, details)
+    return StageState("ready", details=details)
 
 
 def pipeline(settings: Settings) -> PipelineSpec:

@@ -49,6 +49,9 @@ def test_a_full_disk_stops_ingest_and_not_the_server_and_all_goes_on_when_there_
 
         eventually(is_refused, "ingest says that the disk is full")
         assert system.get("/healthz").status_code == 200
+        readiness = system.get("/readyz")
+        assert readiness.status_code == 503
+        assert {readiness.json()["stages"][stage]["state"] for stage in ("ingest", "log")} == {"degraded"}
         ballast.unlink()
         eventually(lambda: not is_refused(), "ingest goes on by itself")
         system.wait_until_counted(accepted)
@@ -56,6 +59,23 @@ def test_a_full_disk_stops_ingest_and_not_the_server_and_all_goes_on_when_there_
         system.stop()
         system.start()
         assert system.total() == accepted
+
+
+def test_a_start_on_a_full_disk_is_refused_and_leaves_everything_as_it_was(small_disk: Path) -> None:
+    with RunningSystem(small_disk / "data") as system:
+        system.send([{"event": "e"}] * 3)
+        system.wait_until_counted(3)
+        assert system.stop() == 0
+        ballast = small_disk / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            while _wrote(file.fileno(), 1024 * 1024):
+                pass
+        system.spawn()
+        assert system.wait() == 1
+        assert "MiB left" in system.output
+        ballast.unlink()
+        system.start()
+        assert system.total() == 3
 
 
 def _wrote(file: int, size: int) -> bool:

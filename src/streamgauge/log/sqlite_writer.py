@@ -31,6 +31,10 @@ class LogStats(msgspec.Struct, frozen=True):
     compressed_bytes: int = 0
     group_commits: int = 0
     failed_group_commits: int = 0
+    problem: str = ""
+    """Why the last group commit failed; empty after one that did not."""
+    problem_at_s: float = 0.0
+    """When, by `time.monotonic`."""
     last_commit_s: float = 0.0
     queue_bytes: int = 0
 
@@ -170,7 +174,12 @@ class GroupCommitWriter:
             self._queue_bytes -= sum([append.lines_bytes for append in group])
             old = self._stats
             if error is not None:
-                self._stats = msgspec.structs.replace(old, failed_group_commits=old.failed_group_commits + 1)
+                self._stats = msgspec.structs.replace(
+                    old,
+                    failed_group_commits=old.failed_group_commits + 1,
+                    problem=str(error),
+                    problem_at_s=time.monotonic(),
+                )
                 return
             self._stats = LogStats(
                 appended_records=old.appended_records + sum([blob.count for blob in blobs]),
