@@ -25,7 +25,7 @@ import httpx
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=20)
-    options.add_argument("--connections", type=int, default=96)
+    options.add_argument("--connections", type=int, default=128)
     options.add_argument("--batch", type=int, default=100, help="events a request")
     options.add_argument("--output", type=Path, help="write the result as JSON")
     chosen = options.parse_args()

@@ -30,11 +30,11 @@ class Rejection(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """One event as the log keeps it: what the ingest API decided, around what the client sent.
 
-    One line of JSON, without a line feed. An item that ingest refused is kept too, with `rejection` set and the
-    item as it came in `original`, so that the dead letter table is filled by the same durable path.
+    An item that ingest refused is kept too, with `rejection` set, an empty `event`, and the item as it came in
+    `original`, so that the dead letter table is filled by the same durable path.
     """
 
     event_id: str
@@ -48,6 +48,80 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     rejection: Rejection | None = None
     original: str | None = None
     properties: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+    def to_line(self, *, is_plain: bool = False) -> bytes:
+        """The fields of `LINE_COLUMNS` with tabs between them, then a tab and one JSON object: the properties, or a
+        `Refused` where the event is empty. What is absent is empty. In the columns a backslash and the control
+        characters that end lines or columns stand as their `LINE_ESCAPES`. See docs/adr/0002.
+
+        `is_plain` promises that no column has any of these."""
+        numbered = "\t\t" if self.producer is None else f"{self.producer}\t{self.sequence}\t"
+        head = (
+            f"{self.event_id}\t{self.event}\t{self.timestamp}\t{self.received_at}\t"
+            f"{self.user_id or ''}\t{self.anonymous_id or ''}\t{numbered}"
+        )
+        if not is_plain and (_SPECIAL.search(head) or head.count("\t") != len(LINE_COLUMNS)):
+            values = [getattr(self, name) for name in LINE_COLUMNS]
+            head = "".join(["\t" if value is None else f"{str(value).translate(_ESCAPES)}\t" for value in values])
+        if self.rejection is None:
+            return head.encode() + _encode(self.properties)
+        return head.encode() + _encode(Refused(self.rejection.code, self.rejection.message, self.original))
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Envelope:
+        """Raises ValueError where `to_line` did not write it."""
+        *columns, body = line.split(b"\t", len(LINE_COLUMNS))
+        if len(columns) != len(LINE_COLUMNS):
+            raise ValueError(f"this is not an envelope: {line[:80]!r}")
+        event_id, event, timestamp, received_at, user_id, anonymous_id, producer, sequence = map(_unescape, columns)
+        envelope = cls(
+            event_id,
+            event,
+            int(timestamp),
+            int(received_at),
+            user_id or None,
+            anonymous_id or None,
+            producer or None,
+            int(sequence) if sequence else None,
+        )
+        if event:
+            return msgspec.structs.replace(envelope, properties=msgspec.json.decode(body, type=dict[str, Any]))
+        refused = msgspec.json.decode(body, type=Refused)
+        rejection = Rejection(refused.code, refused.message)
+        return msgspec.structs.replace(envelope, rejection=rejection, original=refused.original)
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """The JSON of a line whose item was refused."""
+
+    code: str
+    message: str
+    original: str | None
+
+
+LINE_COLUMNS: Final = (
+    "event_id",
+    "event",
+    "timestamp",
+    "received_at",
+    "user_id",
+    "anonymous_id",
+    "producer",
+    "sequence",
+)
+LINE_ESCAPES: Final = {"\t": r"\t", "\n": r"\n", "\r": r"\r", "\\": r"\s"}
+"""Replaced one after the other, from right to left, an escaped text becomes what it was: no escape holds another."""
+
+_SPECIAL: Final = re.compile(r"[\\\n\r]")
+_ESCAPES: Final = str.maketrans(LINE_ESCAPES)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _unescape(column: bytes) -> str:
+    text = column.decode()
+    for plain, escaped in LINE_ESCAPES.items():
+        text = text.replace(escaped, plain)
+    return text
 
 
 class Freshness(msgspec.Struct, frozen=True, gc=False):

@@ -9,13 +9,18 @@ import os
 import resource
 import shutil
 import socket
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from streamgauge.core.errors import AlreadyRunning, ConfigError
+
+_GIVE_WAY_NICE: Final = 19
+"""A seventieth of the usual share of a core that is fought for, and all of a free one."""
 
 State = Literal["starting", "ready", "degraded", "stopping"]
 
@@ -100,3 +105,9 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False  # a name, which leads wherever its owner says
+
+
+def give_way() -> None:
+    """Let all other threads go before this one, and before those that it starts, where the cores don't suffice."""
+    if sys.platform == "linux":  # elsewhere only whole processes have a priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVE_WAY_NICE)

@@ -59,10 +59,10 @@ class Ingest:
         self._log = log
         self._clock = clock
         self._limits = limits
+        self._event_bytes_max = limits.event_bytes_max
         self._metrics = metrics
         self._accepted = metrics.ingest_events.labels("accepted")
         self._validator = EventValidator(limits, event_ids)
-        self._encode = msgspec.json.Encoder().encode
 
     async def accept(
         self, body: bytes, content_type: str | None, encoding: str | None, numbering: Numbering | None = None
@@ -111,9 +111,10 @@ class Ingest:
             return None
         now_ms = self._clock.now_ms()
         envelope, record = self._validator.envelope, self._record
+        is_plain = b"\\" not in body  # without escapes JSON's strings have no tab, line feed or backslash either
         try:
             if numbering is None:
-                return [record(envelope(item, now_ms)) for item in items]
+                return [record(envelope(item, now_ms), is_plain) for item in items]
             return [
                 record(envelope(item, now_ms, numbering.producer, sequence))
                 for sequence, item in enumerate(items, numbering.first)
@@ -138,12 +139,11 @@ class Ingest:
                 records.append(self._rejection_record(raw, error, now_ms, producer, sequence))
         return records, rejected
 
-    def _record(self, envelope: Envelope) -> Record:
-        line = self._encode(envelope)
-        if len(line) > self._limits.event_bytes_max:
-            raise ItemError("too_large", f"the event is over {self._limits.event_bytes_max:,} bytes")
-        key = envelope.user_id or envelope.anonymous_id or envelope.event_id
-        return Record(key.encode(), line)
+    def _record(self, envelope: Envelope, is_plain: bool = False) -> Record:
+        line = envelope.to_line(is_plain=is_plain)
+        if len(line) > self._event_bytes_max:
+            raise ItemError("too_large", f"the event is over {self._event_bytes_max:,} bytes")
+        return Record((envelope.user_id or envelope.anonymous_id or envelope.event_id).encode(), line)
 
     def _rejection_record(
         self, raw: bytes, error: ItemError, now_ms: int, producer: str | None, sequence: int | None
@@ -157,9 +157,9 @@ class Ingest:
             producer=producer,
             sequence=sequence,
             rejection=Rejection(error.code, error.message),
-            original=original_text(raw, self._limits.event_bytes_max),
+            original=original_text(raw, self._event_bytes_max),
         )
-        return Record(event_id.encode(), self._encode(envelope))
+        return Record(event_id.encode(), envelope.to_line())
 
     def _count(self, accepted: int, rejected: Sequence[RejectedItem], body_bytes: int) -> None:
         self._metrics.ingest_bytes.inc(body_bytes)

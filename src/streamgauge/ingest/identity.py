@@ -14,4 +14,4 @@ class EventIds:
         self._count = itertools.count()
 
     def new(self) -> str:
-        return self._prefix + str(next(self._count))
+        return f"{self._prefix}{next(self._count)}"

@@ -55,6 +55,8 @@ class EventValidator:
 
     def __init__(self, limits: IngestSettings, event_ids: EventIds) -> None:
         self._limits = limits
+        self._name_chars_max = limits.name_chars_max
+        self._properties_max = limits.properties_max
         self._event_ids = event_ids
         text = Annotated[str, msgspec.Meta(max_length=limits.string_chars_max)]
         integer = Annotated[int, msgspec.Meta(ge=_INT_MIN, le=_INT_MAX)]
@@ -122,14 +124,14 @@ class EventValidator:
         event = pop("event", None)
         if type(event) is not str or not event:
             raise _bad_event(event)
-        if len(event) > self._limits.name_chars_max:
-            raise ItemError("name_too_long", f"`event` is over {self._limits.name_chars_max:,} characters")
+        if len(event) > self._name_chars_max:
+            raise ItemError("name_too_long", f"`event` is over {self._name_chars_max:,} characters")
         timestamp = pop("timestamp", None)
         user_id = pop("user_id", None)
         anonymous_id = pop("anonymous_id", None)
         event_id = pop("event_id", None)
-        if len(item) > self._limits.properties_max:
-            raise ItemError("too_many_properties", f"there are over {self._limits.properties_max:,} properties")
+        if len(item) > self._properties_max:
+            raise ItemError("too_many_properties", f"there are over {self._properties_max:,} properties")
         # Positions instead of names, and a call only for an id that needs one: this runs for every event.
         return Envelope(
             (None if event_id is None else self._identifier("event_id", event_id)) or self.event_id(producer, sequence),
@@ -152,14 +154,14 @@ class EventValidator:
 
     def _identifier(self, name: str, value: Any) -> str | None:
         """The canonical text of an id: 123 and "123" are the same; "" is none. Raises ItemError."""
-        if type(value) is str and 0 < len(value) <= self._limits.name_chars_max:
+        if type(value) is str and 0 < len(value) <= self._name_chars_max:
             return value
         if type(value) is int:
             return str(value)
         if type(value) is not str:
             raise ItemError(f"invalid_{name}", f"`{name}` must be a string or an integer, not {describe(value)}")
         if value:
-            raise ItemError(f"invalid_{name}", f"`{name}` is over {self._limits.name_chars_max:,} characters")
+            raise ItemError(f"invalid_{name}", f"`{name}` is over {self._name_chars_max:,} characters")
         return None
 
 

@@ -9,33 +9,25 @@ import msgspec
 import polars as pl
 
 from streamgauge.log.base import LogBatch, OffsetRange
+from streamgauge.model import LINE_COLUMNS, LINE_ESCAPES
 
-_HEADER: Final[dict[str, pl.DataType]] = {
-    "event_id": pl.String(),
-    "event": pl.String(),
-    "timestamp": pl.Int64(),
-    "received_at": pl.Int64(),
-    "user_id": pl.String(),
-    "anonymous_id": pl.String(),
-    "producer": pl.String(),
-    "sequence": pl.Int64(),
-    "rejection": pl.Struct({"code": pl.String(), "message": pl.String()}),
-    "original": pl.String(),
-}
-"""`model.Envelope` as columns; `timestamp` and `received_at` in ms since 1970."""
+_BODY: Final = "properties"
+"""The last column of a line: JSON of the properties, or of why the item was refused where the event is null."""
+
+_INTEGERS: Final = ("timestamp", "received_at", "sequence")
+_TEXTS: Final = tuple(name for name in LINE_COLUMNS if name not in _INTEGERS)
+_LINE: Final = {name: pl.Int64() if name in _INTEGERS else pl.String() for name in LINE_COLUMNS} | {_BODY: pl.String()}
+"""`model.Envelope.to_line` as columns; `timestamp` and `received_at` in ms since 1970; null where absent."""
 
 OWN_FIELDS: Final = frozenset({"event", "user_id", "anonymous_id", "event_id"})
 """Fields of the envelope that can be dimensions or conditions; all other names are properties."""
-
-_PROPERTIES: Final = ',"properties":'
-"""Where the last field of an envelope begins. Inside a string its quotes would be escaped."""
 
 
 class Batch(msgspec.Struct, frozen=True):
     """What a step takes and gives.
 
-    `events`: an envelope's fields with `properties` as JSON text, a String column `p:name` for each field that was
-    asked for (see `decode`), `log_partition` and `log_offset`, in order of partition and offset.
+    `events`: the columns of an envelope's line with `properties` as JSON text, a String column `p:name` for each field
+    that was asked for (see `decode`), `log_partition` and `log_offset`, in order of partition and offset.
     `dead_letters`: rows for the dead letter table. `dropped`: events that left for another reason, by reason.
     """
 
@@ -49,6 +41,10 @@ class Batch(msgspec.Struct, frozen=True):
         """Made of the offset ranges alone, so that the same records always have the same id."""
         return ",".join(f"{part.partition}:{part.start}-{part.end}" for part in self.ranges)
 
+    @property
+    def next_offsets(self) -> dict[int, int]:
+        return {part.partition: part.end for part in self.ranges}
+
 
 def decode(batch: LogBatch, fields: Collection[str]) -> Batch:
     """Records to columns, with a column `p:name` for each of `fields`: null where an event has none. A value that is no
@@ -61,19 +57,26 @@ def decode(batch: LogBatch, fields: Collection[str]) -> Batch:
     if events.height != batch.count:
         raise ValueError(f"{batch.count} records of {batch.ranges} have {events.height} envelopes")
     own = [pl.col(name).alias(f"p:{name}") for name in sorted(fields) if name in OWN_FIELDS]
+    if events[_BODY].null_count():
+        raise ValueError(f"among the records of {batch.ranges} are some that are no envelopes")
     return Batch(batch.ranges, events.with_columns(own).hstack(_positions(batch)))
 
 
 def _parse(text: bytes, properties: Sequence[str]) -> pl.DataFrame:
-    # The text of all properties is cut out of the line, which costs a tenth of parsing and writing them again.
-    after = pl.col("line").str.splitn(_PROPERTIES, 2).struct[1]
-    whole = pl.read_lines(text).select(after.str.strip_suffix("}").alias("properties"))
+    lines = pl.read_csv(text, has_header=False, separator="\t", quote_char=None, schema=_LINE)
+    escaped = [name for name in _TEXTS if lines[name].str.contains("\\", literal=True).any()]
+    lines = lines.with_columns(_unescaped(pl.col(name)).alias(name) for name in escaped)
     if not properties:
-        return pl.read_ndjson(text, schema=_HEADER).hstack(whole)
-    wanted = pl.Struct(dict.fromkeys(properties, pl.String()))
-    parsed = pl.read_ndjson(text, schema=_HEADER | {"properties": wanted})
-    named = parsed["properties"].struct.unnest().rename({name: f"p:{name}" for name in properties})
-    return parsed.drop("properties").hstack(named).hstack(whole)
+        return lines
+    bodies = lines[_BODY].str.join("\n").item().encode()
+    named = pl.read_ndjson(bodies, schema=dict.fromkeys(properties, pl.String()))
+    return lines.hstack(named.rename({name: f"p:{name}" for name in properties}))
+
+
+def _unescaped(column: pl.Expr) -> pl.Expr:
+    for plain, escaped in LINE_ESCAPES.items():
+        column = column.str.replace_all(escaped, plain, literal=True)
+    return column
 
 
 def _positions(batch: LogBatch) -> pl.DataFrame:

@@ -32,7 +32,7 @@ import stamina
 
 from streamgauge.core.clock import Clock
 from streamgauge.core.errors import ConfigError, NotFound, Unavailable
-from streamgauge.core.lifecycle import StageState
+from streamgauge.core.lifecycle import StageState, give_way
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.log.base import EventLog, LogBatch, OffsetRange, Offsets
 from streamgauge.model import Freshness, LiveUpdate
@@ -77,7 +77,9 @@ class EmbeddedRunner:
         self._metrics = metrics
         self._publish = publish
         self._batch_interval_s = batch_interval_ms / 1000
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="stream")
+        # What was accepted can be counted a moment later; what can't be accepted now has to be sent again.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="stream", initializer=give_way)
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="stream-decode", initializer=give_way)
         self._stop = asyncio.Event()
         self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
         self._repeated = DropRepeatedSequences(state.snapshot_of(DropRepeatedSequences.name))
@@ -93,19 +95,20 @@ class EmbeddedRunner:
         await self._finish_pending()
         await self._resume()
         self._stage = StageState("ready")
-        batches = aiter(self._batches())
+        batches = aiter(self._batches(spec))
         stopping = asyncio.create_task(self._stop.wait())
         coming = asyncio.ensure_future(anext(batches))
         try:
             while await self._has_work(coming, stopping):
                 batch = coming.result()
-                coming = asyncio.ensure_future(anext(batches))  # read ahead while this one is worked on
+                coming = asyncio.ensure_future(anext(batches))  # read and decode ahead while this one is worked on
                 await self._work_off(batch, spec)
         finally:
             stopping.cancel()
             coming.cancel()
             await asyncio.gather(coming, stopping, return_exceptions=True)
             self._thread.shutdown(wait=True)
+            self._decoder.shutdown(wait=True)
             self._stage = StageState("stopping")
 
     def stop(self) -> None:
@@ -159,11 +162,11 @@ class EmbeddedRunner:
             return
         _logger.info("finishing the batch that was being written when the last process ended")
         try:
-            batch = await self._log.fetch(pending.ranges)
+            records = await self._log.fetch(pending.ranges)
         except NotFound as error:
             await self._give_up(pending.ranges, error)
         else:
-            await self._commit(batch, pending.spec)
+            await self._commit(await self._decode(records, pending.spec), pending.spec)
 
     async def _give_up(self, ranges: tuple[OffsetRange, ...], error: NotFound) -> None:
         """What the store took of a batch stays; the rest is gone with its records, and nothing could be done again."""
@@ -195,20 +198,26 @@ class EmbeddedRunner:
         except Unavailable as error:
             _logger.warning("the log doesn't take how far it was read: %s", error.message)
 
-    async def _batches(self) -> AsyncIterator[LogBatch]:
+    async def _batches(self, spec: PipelineSpec) -> AsyncIterator[Batch]:
         """What comes after the last commit, for ever. A log that can't be read is tried again."""
         positions = dict(self._next_offsets)
         while True:
             try:
-                async for batch in self._log.read(GROUP, positions):
-                    positions |= batch.next_offsets
-                    yield batch
+                async for records in self._log.read(GROUP, positions):
+                    positions |= records.next_offsets
+                    yield await self._decode(records, spec)
                 return
             except Unavailable as error:
                 self._degrade("the log can't be read", error)
                 await asyncio.sleep(_LOG_PAUSE_S)
 
-    async def _has_work(self, coming: asyncio.Future[LogBatch], stopping: asyncio.Future[Any]) -> bool:
+    async def _decode(self, records: LogBatch, spec: PipelineSpec) -> Batch:
+        """In a thread of its own: what is decoded depends on the records alone, so it needs not wait for its turn."""
+        fields = {name for rollup in spec.rollups for name in fields_of(rollup)}
+        with self._timed("decode"):
+            return await asyncio.get_running_loop().run_in_executor(self._decoder, decode, records, fields)
+
+    async def _has_work(self, coming: asyncio.Future[Batch], stopping: asyncio.Future[Any]) -> bool:
         """Wait for a batch; False when there will be none, or when stopping and all is worked off."""
         if not stopping.done():
             self._idle = not coming.done() and await self._log.end_offsets() == self._next_offsets
@@ -220,9 +229,9 @@ class EmbeddedRunner:
             await asyncio.wait({coming})
         return not isinstance(coming.exception(), StopAsyncIteration)
 
-    async def _work_off(self, batch: LogBatch, spec: PipelineSpec) -> None:
+    async def _work_off(self, batch: Batch, spec: PipelineSpec) -> None:
         started_s = asyncio.get_running_loop().time()
-        self._pass_over_expired({part.partition: part.start for part in batch.slices})
+        self._pass_over_expired({part.partition: part.start for part in batch.ranges})
         await self._persist("the state of the stream", self._state.begin, Pending(batch.ranges, spec))
         await self._commit(batch, spec)
         rest_s = self._batch_interval_s - (asyncio.get_running_loop().time() - started_s)
@@ -230,10 +239,10 @@ class EmbeddedRunner:
             # More events gather meanwhile, so that a busy second makes few inserts and not hundreds.
             await asyncio.sleep(rest_s)
 
-    async def _commit(self, log_batch: LogBatch, spec: PipelineSpec) -> None:
+    async def _commit(self, batch: Batch, spec: PipelineSpec) -> None:
         """Steps 3 to 6."""
         with self._timed("transform"):
-            batch, writes, counted = await self._in_thread(self._transform, log_batch, spec)
+            batch, writes, counted = await self._in_thread(self._transform, batch, spec)
         with self._timed("write"):
             for write in writes:
                 await self._persist("rows", self._writer.write, write)
@@ -243,7 +252,7 @@ class EmbeddedRunner:
         watermark_ms = await self._watermark_ms()
         with self._timed("commit"):
             await self._persist("the state of the stream", self._state.finish, batch.ranges, snapshots, watermark_ms)
-        self._next_offsets |= log_batch.next_offsets
+        self._next_offsets |= batch.next_offsets
         await self._tell_log()
         self._waiting_since_ms = self._newest_read_ms  # what isn't counted yet came later
         self._metrics.stream_events.inc(batch.events.height)
@@ -252,9 +261,7 @@ class EmbeddedRunner:
         if batch.events.height:
             self._publish(live_update(batch, counted))
 
-    def _transform(self, log_batch: LogBatch, spec: PipelineSpec) -> tuple[Batch, list[RowBatch], dict[str, float]]:
-        fields = {name for rollup in spec.rollups for name in fields_of(rollup)}
-        batch = decode(log_batch, fields)
+    def _transform(self, batch: Batch, spec: PipelineSpec) -> tuple[Batch, list[RowBatch], dict[str, float]]:
         received = batch.events.select(pl.min("received_at").alias("oldest"), pl.max("received_at").alias("newest"))
         self._idle, (self._waiting_since_ms, self._newest_read_ms) = False, received.row(0)
         for step in self._steps:

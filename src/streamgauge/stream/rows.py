@@ -65,7 +65,7 @@ def _raw_rows(batch: Batch) -> Iterator[tuple[str, pa.Table]]:
                 _moment("received_at"),
                 pl.col("user_id").fill_null(""),
                 pl.col("anonymous_id").fill_null(""),
-                pl.col("properties").fill_null("{}"),
+                "properties",
                 "log_partition",
                 "log_offset",
             ).to_arrow(compat_level=pl.CompatLevel.oldest()),
@@ -84,6 +84,6 @@ def _floor_minute(time_ms: object) -> int:
     return milliseconds - milliseconds % MINUTE_MS
 
 
-def _sample(row: tuple[str, int, str | None, str | None]) -> EventSample:
+def _sample(row: tuple[str, int, str | None, str]) -> EventSample:
     event, timestamp_ms, user_id, properties = row
-    return EventSample(event, timestamp_ms, user_id, msgspec.json.decode(properties) if properties else {})
+    return EventSample(event, timestamp_ms, user_id, msgspec.json.decode(properties))

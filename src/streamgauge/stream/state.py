@@ -17,7 +17,7 @@ from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import OffsetRange
 from streamgauge.stream.spec import PipelineSpec
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _TABLES: Final = """
     CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS pending (ranges BLOB NOT NULL, spec BLOB NOT NULL);

@@ -7,7 +7,7 @@ and `snapshot`. The runner commits snapshots together with offsets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import polars as pl
@@ -25,6 +25,10 @@ class Step(Protocol):
     def snapshot(self) -> bytes | None:
         """State to resume from; None where there is none, or none that changed since the last snapshot."""
         ...
+
+
+_REFUSED: Final = pl.Struct({"code": pl.String(), "message": pl.String(), "original": pl.String()})
+"""`model.Refused`."""
 
 
 class DropRepeatedSequences:
@@ -94,16 +98,16 @@ class SetRejectedAside:
     name = "set_rejected_aside"
 
     def apply(self, batch: Batch) -> Batch:
-        refused = pl.col("rejection").is_not_null()
-        if batch.events["rejection"].null_count() == batch.events.height:
+        if batch.events["event"].null_count() == 0:
             return batch
-        rejected = batch.events.filter(refused)
-        rows = rejected.select(
+        refused = pl.col("event").is_null()
+        why = pl.col("properties").str.json_decode(_REFUSED).struct
+        rows = batch.events.filter(refused).select(
             "received_at",
-            pl.col("rejection").struct.field("code").alias("reason"),
-            pl.col("rejection").struct.field("message"),
+            why.field("code").alias("reason"),
+            why.field("message"),
             "event_id",
-            "original",
+            why.field("original"),
             "log_partition",
             "log_offset",
         )

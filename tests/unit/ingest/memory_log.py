@@ -111,7 +111,7 @@ class Desk:
         return self.envelopes()[-1]
 
     def envelopes(self) -> list[Envelope]:
-        return [msgspec.json.decode(record.value, type=Envelope) for record in self.log.records]
+        return [Envelope.from_line(record.value) for record in self.log.records]
 
     def count(self, name: str, **labels: str) -> float:
         """A self-metric; 0 where it doesn't exist yet."""

@@ -73,7 +73,7 @@ async def test_256_properties_pass_and_one_more_is_too_many() -> None:
 
 async def test_the_line_of_an_event_may_have_exactly_the_limit_and_not_a_byte_more() -> None:
     shortest = Envelope("i", "e", NOW_MS, NOW_MS, properties={"x": ""})
-    line_bytes = len(msgspec.json.encode(shortest))
+    line_bytes = len(shortest.to_line())
     desk = Desk(event_bytes_max=1_000, string_chars_max=10**6)
     fitting = "a" * (1_000 - line_bytes)
     item = {"event": "e", "event_id": "i", "x": fitting}

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
-
 from streamgauge.config import LogSettings
 from streamgauge.core.clock import ManualClock
 from streamgauge.core.errors import Unavailable
@@ -189,7 +187,7 @@ class World:
         return True
 
     async def append(self, *envelopes: Envelope) -> None:
-        await self.log.append([Record(key_of(one), msgspec.json.encode(one)) for one in envelopes])
+        await self.log.append([Record(key_of(one), one.to_line()) for one in envelopes])
 
     async def close(self) -> None:
         for state in self._states:

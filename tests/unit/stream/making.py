@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
-
 from streamgauge.log.base import LogBatch, LogSlice
 from streamgauge.model import UNKNOWN, Envelope, Rejection, Rollup
 from streamgauge.stream.batch import Batch, decode
@@ -33,7 +31,7 @@ def rejected(original: str, code: str = "malformed", **fields: Any) -> Envelope:
 
 def log_batch(partitions: Mapping[int, Iterable[Envelope]], starts: Mapping[int, int] | None = None) -> LogBatch:
     """One slice a partition, from `starts` (default 0)."""
-    lines = {partition: [msgspec.json.encode(one) for one in found] for partition, found in partitions.items()}
+    lines = {partition: [one.to_line() for one in found] for partition, found in partitions.items()}
     return LogBatch(
         tuple(
             LogSlice(partition, (starts or {}).get(partition, 0), len(found), b"\n".join(found))
