@@ -24,6 +24,15 @@ def test_each_curl_of_the_readme_is_answered_as_it_promises(block: str, running_
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_error_code_is_documented() -> None:
+    guide = (_ROOT / "docs" / "guide" / "http-api.md").read_text(encoding="utf-8")
+    code = "\n".join(file.read_text(encoding="utf-8") for file in (_ROOT / "src" / "streamgauge").rglob("*.py"))
+    found = re.findall(r'\bcode ?= ?"([a-z_]+)"|ItemError\(\s*"([a-z_]+)"|^    \d{3}: "([a-z_]+)"', code, re.MULTILINE)
+    codes = {name for names in found for name in names if name} - {"invalid_config", "already_running", "feed_failed"}
+    assert len(codes) > 20
+    assert {name for name in codes if f"`{name}`" not in guide} == set()
+
+
 def test_every_make_target_that_the_docs_name_exists() -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", (_ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for document in ("README.md", "CONTRIBUTING.md", "bench/README.md"):

@@ -151,3 +151,5 @@ def _import(file: Path, format_: Format, url: str, *, shift_to_now: bool, dry_ru
     if notice:
         out.print(f"note: {notice}", style="yellow")
     report.print_summary(out, summary, url=url, metric=format_.metric, clock=clock)
+    if summary.rejected and not (summary.imported or summary.already):
+        raise typer.Exit(1)  # a script that imports must see that nothing was

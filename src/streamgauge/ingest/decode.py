@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 import zlib
@@ -78,7 +79,7 @@ def split(body: bytes, format_: Format) -> Sequence[bytes]:
     One object that is followed by more lines is read as NDJSON whatever the content type says, since clients
     often get that wrong. Raises InvalidRequest.
     """
-    body = body.strip(_WHITESPACE)
+    body = body.removeprefix(codecs.BOM_UTF8).strip(_WHITESPACE)  # some editors and shells put one there
     if not body:
         raise InvalidRequest("the body is empty", code="empty_body", hint='send at least {"event": "page_view"}')
     if format_ == "ndjson":

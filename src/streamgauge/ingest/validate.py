@@ -238,6 +238,8 @@ def describe(value: Any) -> str:
 def _bad_event(event: Any) -> ItemError:
     if event is None:
         return ItemError("missing_event", 'the event has no name: add "event", like {"event": "page_view"}')
+    if event == "":
+        return ItemError("invalid_event", '`event` is empty: give it a name, like {"event": "page_view"}')
     return ItemError("invalid_event", f"`event` must be a string that is not empty, not {describe(event)}")
 
 

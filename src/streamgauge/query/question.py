@@ -56,9 +56,10 @@ def parse_question(
         raise InvalidRequest(
             f"that would be over {limits.points_max:,} points", hint="choose a longer step or a shorter range"
         )
-    return Question(
-        metric, from_ms, to_ms, step_ms, group_by, _filters(parameters, metric), _limit(parameters, limits.groups_max)
-    )
+    limit = _limit(parameters, limits.groups_max)
+    if group_by is None and _single(parameters, "limit") is not None:
+        raise InvalidRequest("a time series has no rows to limit", hint="add group_by=dimension, or leave limit out")
+    return Question(metric, from_ms, to_ms, step_ms, group_by, _filters(parameters, metric), limit)
 
 
 def step_starts(from_ms: int, to_ms: int, step_ms: int) -> range:

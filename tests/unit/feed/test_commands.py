@@ -94,6 +94,14 @@ def test_a_server_that_is_not_there_ends_with_how_to_start_it(log: Path) -> None
     assert "streamgauge up" in result.exception.hint
 
 
+def test_an_import_of_which_every_line_is_rejected_has_failed(server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_text("oops\noops\n")
+    result = run("access-log", path, "--url", server.url)
+    assert result.exit_code == 1
+    assert "2 lines: not_a_log_line 2" in result.stdout
+
+
 def test_a_file_that_is_not_there_is_a_wrong_call(tmp_path: Path) -> None:
     assert run("access-log", tmp_path / "none").exit_code == 2
 

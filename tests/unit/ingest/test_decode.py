@@ -204,7 +204,6 @@ def test_one_object_followed_by_lines_is_read_as_lines_whatever_its_type() -> No
         b"nul",
         b"\x00",
         b"\xff",
-        b'\xef\xbb\xbf{"a":1}',
         b'"\xff',
         b"event=page_view",
         b"<event/>",

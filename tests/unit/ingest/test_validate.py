@@ -419,3 +419,16 @@ def test_the_quick_way_leaves_nested_values_to_the_careful_way() -> None:
 )
 def test_the_original_is_kept_up_to_a_limit_as_valid_text(raw: bytes, kept: str) -> None:
     assert original_text(raw, 5) == kept
+
+
+async def test_an_empty_name_is_refused_as_empty() -> None:
+    accepted = await Desk().send(b'{"event":""}')
+    assert [(item.code, "empty" in item.message) for item in accepted.rejected] == [("invalid_event", True)]
+
+
+@pytest.mark.parametrize("body", [b'{"event":"a"}', b'[{"event":"a"}]', b'{"event":"a"}\n{"event":"b"}'])
+async def test_a_byte_order_mark_before_the_body_is_passed_over(body: bytes) -> None:
+    desk = Desk()
+    accepted = await desk.send(b"\xef\xbb\xbf" + body)
+    assert (accepted.count, accepted.rejected) == (body.count(b"event"), ())
+    assert desk.envelopes()[0].event == "a"

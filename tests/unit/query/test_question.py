@@ -318,6 +318,10 @@ def test_a_limit_that_is_not_possible_is_refused(limit: str) -> None:
     assert error.hint == "a whole number from 1 to 100"
 
 
+def test_a_limit_of_a_time_series_is_refused_instead_of_ignored() -> None:
+    assert "group_by" in refusal("name=page_views&limit=5").hint
+
+
 def test_more_points_than_the_limit_are_refused() -> None:
     error = refusal("name=page_views&range=1001m&step=1m")
     assert "1,000 points" in error.message
