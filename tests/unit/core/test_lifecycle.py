@@ -7,17 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from streamgauge.core.errors import AlreadyRunning, ConfigError
-from streamgauge.core.lifecycle import FolderLock, check_port_is_free, is_loopback
+from streamgauge.core.lifecycle import FolderLock, check_port_is_free, give_way, is_loopback
 
 HOLD = """
 import sys
+import threading
 from pathlib import Path
 from streamgauge.core.lifecycle import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
@@ -129,3 +132,16 @@ def test_loopback_is_what_only_this_machine_reaches(host: str) -> None:
 )
 def test_other_names_and_addresses_are_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux only")
+def test_a_thread_gives_way_with_those_it_starts_and_without_the_others() -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = priority()
+    with ThreadPoolExecutor(1, initializer=give_way) as outer:
+        assert outer.submit(priority).result() == 19
+        with outer.submit(ThreadPoolExecutor, 1).result() as inner:
+            assert outer.submit(lambda: inner.submit(priority).result()).result() == 19
+    assert priority() == before
