@@ -20,7 +20,6 @@ from streamgauge.core.lifecycle import FolderLock, check_port_is_free, give_way,
 
 HOLD = """
 import sys
-import threading
 from pathlib import Path
 from streamgauge.core.lifecycle import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
