@@ -29,6 +29,7 @@ setup: $(STAMPS)/python $(STATIC)/index.html
 
 test: setup $(STAMPS)/ui-packages
 	cd ui && npm test --silent
+	tools/require.sh postgres
 	browser="$$(tools/require.sh browser)"; CHROMIUM="$$browser" $(BIN)/pytest $(ARGS)
 
 lint: $(STAMPS)/python $(STAMPS)/ui-packages

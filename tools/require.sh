@@ -2,6 +2,7 @@
 # What the machine itself must have: finds it, installs it where that is possible, or says exactly what is missing.
 #   require.sh python    prints the path of a Python of version 3.11 or newer that can make virtual environments
 #   require.sh node      checks for Node.js 20.19 or newer with npm
+#   require.sh postgres  checks for PostgreSQL's server programs, which the tests of profiles start
 #   require.sh browser   prints the path of Chromium (or Chrome) for the browser tests
 set -euo pipefail
 
@@ -39,6 +40,14 @@ node() {
   missing "Node.js 20.19 or newer, with npm, is missing (found: ${version:-none}); it builds the dashboard." \
     'Debian, Ubuntu:  see nodejs.org for packages of a current version' \
     'macOS:           brew install node'
+}
+
+postgres() {
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null && return
+  install_with_apt postgresql && compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return
+  missing 'PostgreSQL is missing; the tests of user profiles start a server of their own.' \
+    'Debian, Ubuntu:  apt-get install postgresql' \
+    'macOS:           brew install postgresql'
 }
 
 browser() {

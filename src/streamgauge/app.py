@@ -7,6 +7,7 @@ events ──▶ ingest ──▶ log ──▶ runner ──▶ store ──▶
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
@@ -41,9 +42,15 @@ from streamgauge.ingest.imports import ImportRegistry
 from streamgauge.log.sqlite import SqliteLog
 from streamgauge.log.sqlite_writer import LogStats
 from streamgauge.model import Freshness
+from streamgauge.profiles.copy import ProfileCopy
+from streamgauge.profiles.postgres import PostgresProfiles
+from streamgauge.profiles.refresh import ProfileRefresher
+from streamgauge.profiles.sqlite import SqliteProfiles, file_of
+from streamgauge.profiles.table import ProfileTable
 from streamgauge.query.metrics import MetricsService
-from streamgauge.store.client import StoreClients, migrate
+from streamgauge.store.client import StoreClients, embedded_folder, migrate
 from streamgauge.store.reader import ClickHouseReader
+from streamgauge.store.tokens import forget_tokens_without_rows
 from streamgauge.store.writer import ClickHouseWriter
 from streamgauge.stream.embedded import EmbeddedRunner
 from streamgauge.stream.spec import PipelineSpec
@@ -57,6 +64,9 @@ _CONNECTIONS_MAX: Final = 10_000
 """Further ones wait until one of these ends."""
 
 _PROBLEM_S_MAX: Final = 10.0
+_PROFILES_S_MAX: Final = 30.0
+"""How long the stream waits for the first profiles."""
+
 _RETENTION_CHECK_S: Final = 3_600.0
 
 Beside = Callable[[asyncio.Event], Coroutine[None, None, None]]
@@ -69,25 +79,34 @@ class System:
     @classmethod
     async def open(cls, settings: Settings, clock: Clock) -> System:
         """Raises ConfigError, Unavailable."""
+        state = RunnerState(settings.data_path / "stream" / "state.db")
+        store_folder = embedded_folder(settings.store_url)
+        if store_folder is not None and state.pending() is not None:  # the last process ended while it wrote
+            await asyncio.to_thread(forget_tokens_without_rows, store_folder)
         clients = await asyncio.to_thread(_open_store, settings)
         log_folder = _folder_of(settings.log_url)
         log = await SqliteLog.open(log_folder, settings.embedded_log, settings.retention.log_days, clock)
-        return cls(settings, log, clients, clock)
+        return cls(settings, log, state, clients, clock)
 
-    def __init__(self, settings: Settings, log: SqliteLog, clients: StoreClients, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, log: SqliteLog, state: RunnerState, clients: StoreClients, clock: Clock
+    ) -> None:
         """The picture, drawn once."""
         data, metrics = settings.data_path, SelfMetrics()
         self._settings, self._log, self._metrics = settings, log, metrics
         self._writer = ClickHouseWriter(clients)
         self._reader = ClickHouseReader(clients, settings.query)
-        self._state = RunnerState(data / "stream" / "state.db")
+        self._state = state
         self._live = LiveHub(self._freshness, metrics)
+        self._profiles = ProfileTable(settings.profile.columns)
+        self._refresher = _profile_refresher(settings, self._profiles, clock)
         self._runner = EmbeddedRunner(
             log,
             self._writer,
             self._state,
             clock,
             metrics,
+            profiles=self._profiles,
             publish=self._live.publish,
             batch_interval_ms=settings.stream.batch_interval_ms,
         )
@@ -111,7 +130,8 @@ class System:
         server = _server(self._http, self._settings)
         tasks = {
             serving := asyncio.create_task(server.serve(), name="server"),
-            runner := asyncio.create_task(self._runner.run(pipeline(self._settings)), name="runner"),
+            asyncio.create_task(self._refresher.run(), name="profiles"),
+            runner := asyncio.create_task(self._run_pipeline(), name="runner"),
             asyncio.create_task(self._keep_retention(), name="retention"),
             asyncio.create_task(beside(stop), name="beside"),
         }
@@ -129,6 +149,13 @@ class System:
             if isinstance(outcome, Exception):
                 raise outcome
 
+    async def _run_pipeline(self) -> None:
+        """Not before the profiles are known: events would be counted without them. Nor too late, where their database
+        doesn't answer."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._refresher.first_load.wait(), _PROFILES_S_MAX)
+        await self._runner.run(pipeline(self._settings))
+
     async def close(self) -> None:
         await self._log.close()
         self._imports.close()
@@ -145,6 +172,18 @@ class System:
             except Unavailable as error:
                 _logger.warning("expired files of the log are still there: %s", error.message)
 
+    def _measure_pipeline(self) -> None:
+        known, metrics = self._runner.pipeline(), self._metrics
+        metrics.stream_open_sessions.set(known.sessions.open_count)
+        metrics.stream_remembered_ids.set(known.ids.ids)
+        metrics.stream_horizon.set(known.ids.horizon_ms / 1000)
+        metrics.stream_profiles.set(len(self._profiles))
+        metrics.stream_state_bytes.labels("sessions").set(known.sessions.memory_bytes)
+        metrics.stream_state_bytes.labels("event_ids").set(known.ids.memory_bytes)
+        metrics.stream_state_bytes.labels("profiles").set(self._profiles.memory_bytes)
+        metrics.stream_forgotten.labels("sessions").set(known.sessions.forgotten_early)
+        metrics.stream_forgotten.labels("event_ids").set(known.ids.forgotten_early)
+
     async def _freshness(self) -> Freshness:
         return await self._runner.freshness()
 
@@ -154,6 +193,7 @@ class System:
         metrics.stream_lag_events.set(fresh.lag_events)
         metrics.stream_lag_seconds.set(fresh.lag_ms / 1000)
         metrics.stream_complete_up_to.set(fresh.complete_up_to_ms / 1000)
+        self._measure_pipeline()
         metrics.log_queue_bytes.set(stats.queue_bytes)
         metrics.log_size_bytes.set(self._log.size_bytes())
         metrics.log_commits.set(stats.group_commits)
@@ -161,6 +201,7 @@ class System:
             "ingest": _accepting(stats),
             "log": _accepting(stats, queue_bytes=stats.queue_bytes),
             "stream": self._runner.state(),
+            "profiles": self._refresher.state(),
             "store": await self._reader.state(),
         }
 
@@ -199,7 +240,29 @@ def _accepting(stats: LogStats, **details: int) -> StageState:
 def pipeline(settings: Settings) -> PipelineSpec:
     stream = settings.stream
     return PipelineSpec(
-        settings.rollups, stream.watermark_delay_ms, stream.idle_partition_ms, stream.dimension_chars_max
+        settings.rollups,
+        stream.watermark_delay_ms,
+        stream.idle_partition_ms,
+        stream.dimension_chars_max,
+        stream.cardinality_max,
+        stream.allowed_lateness_ms,
+        stream.future_ms_max,
+        stream.deduplication_horizon_ms,
+        stream.deduplication_bytes_max,
+        stream.session_gap_ms,
+        stream.sessions_max,
+        settings.profile.columns,
+    )
+
+
+def _profile_refresher(settings: Settings, table: ProfileTable, clock: Clock) -> ProfileRefresher:
+    url, profile = settings.profiles_url, settings.profile
+    if url.startswith(("postgresql://", "postgres://")):
+        copy = ProfileCopy(settings.data_path / "profiles" / "copy.parquet")
+        source = PostgresProfiles(url, profile.columns, clock, table=profile.table)
+        return ProfileRefresher(source, table, clock, interval_s=profile.refresh_s, copy=copy)
+    return ProfileRefresher(
+        SqliteProfiles(file_of(url), profile.columns, clock), table, clock, interval_s=profile.refresh_s
     )
 
 

@@ -18,6 +18,7 @@ from streamgauge import __version__
 from streamgauge.config import Settings, load_settings
 from streamgauge.core.errors import StreamgaugeError
 from streamgauge.feed.commands import import_app
+from streamgauge.profiles.commands import profiles_app
 
 if TYPE_CHECKING:
     from streamgauge.app import Beside
@@ -39,6 +40,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML 
 
 
 application.add_typer(import_app, name="import")
+application.add_typer(profiles_app, name="profiles")
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from streamgauge.core.errors import ConfigError
-from streamgauge.model import Rollup
+from streamgauge.model import DAY_MS, MINUTE_MS, SESSION_METRICS, Rollup
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -55,12 +55,29 @@ class IngestSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     string_chars_max: Positive = 16 * 1024
     name_chars_max: Positive = 256
     """Of event names and ids."""
+    derive_device: bool = True
+    """Events without `device` get that of their user agent."""
+    derive_country: bool = True
+    """Events without `country` get that of their address."""
+    keep_addresses: bool = False
+    """Store the property `ip` of events; otherwise it is dropped at the door."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (`10.0.0.0/8`) whose X-Forwarded-For is believed."""
+
+    def __post_init__(self) -> None:
+        for network in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"trusted_proxies has {network!r}, which is not a network: {error}") from None
 
 
 class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_days: Positive = 7
     events_days: Positive = 7
     dead_letter_days: Positive = 30
+    sessions_days: Positive = 90
+    """After the last event of a session was received."""
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +98,30 @@ class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     idle_partition_ms: Positive = 5_000
     """A partition without new records for so long doesn't hold the watermark back."""
     dimension_chars_max: Positive = 512
+    cardinality_max: Positive = 10_000
+    """Values of one dimension of one rollup and day; further ones are counted as `(other)`."""
+    allowed_lateness_ms: NotNegative = DAY_MS
+    """An event that was received later than this after its own time goes to the dead letter table."""
+    future_ms_max: NotNegative = 5 * MINUTE_MS
+    """So far ahead of its receipt may an event's own time be."""
+    deduplication_horizon_ms: Positive = DAY_MS
+    """A repeated event id is recognised for at least so long after the first."""
+    deduplication_bytes_max: Annotated[int, msgspec.Meta(ge=1024 * 1024)] = 1024**3
+    """Memory of the event ids; where more come within the horizon, the oldest are forgotten early."""
+    session_gap_ms: Positive = 30 * MINUTE_MS
+    """Events of a user less than this apart are one session."""
+    sessions_max: Annotated[int, msgspec.Meta(ge=1_000)] = 4_000_000
+    """Sessions in memory, about 200 bytes each: open ones, and closed ones that a late event may still join."""
+
+
+class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the user profile database."""
+
+    columns: tuple[DimensionName, ...] = ("user_country", "plan")
+    """What a profile adds to the events of its user, where they have no property of that name."""
+    refresh_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    table: DimensionName = "profiles"
+    """Of PostgreSQL; in SQLite it is always `profiles`."""
 
 
 class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,11 +146,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`sqlite:///path`; default: `log` in the data folder."""
     store: str = ""
     """`chdb:///path` or `clickhouse://user:password@host:8123/database`; default: `store` in the data folder."""
+    profiles: str = ""
+    """`sqlite:///file` or `postgresql://…`; default: `profiles.db` in the data folder."""
     server: ServerSettings = ServerSettings()
     ingest: IngestSettings = IngestSettings()
     retention: RetentionSettings = RetentionSettings()
     embedded_log: LogSettings = LogSettings()
     stream: StreamSettings = StreamSettings()
+    profile: ProfileSettings = ProfileSettings()
     store_tables: StoreSettings = StoreSettings()
     query: QuerySettings = QuerySettings()
     rollups: tuple[Rollup, ...] = DEFAULT_ROLLUPS
@@ -119,6 +163,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         repeated = {name for name in names if names.count(name) > 1}
         if repeated:
             raise ValueError(f"two rollups have the same name: {', '.join(sorted(repeated))}")
+        if taken := sorted(set(names) & set(SESSION_METRICS)):
+            raise ValueError(f"the name of rollup {taken[0]!r} is taken: sessions are rolled up under it")
 
     @property
     def data_path(self) -> Path:
@@ -132,28 +178,40 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def store_url(self) -> str:
         return self.store or f"chdb:///{self.data_path / 'store'}"
 
+    @property
+    def profiles_url(self) -> str:
+        return self.profiles or f"sqlite:///{self.data_path / 'profiles.db'}"
+
 
 def load_settings(file: Path | None, **overrides: Any) -> Settings:
     """Settings from a TOML file (none: the defaults), then `overrides` that are not None: `data`, `host`, `port`.
 
-    Raises ConfigError that names the file and the field.
+    Raises ConfigError that names the field, and the file where the fault is there, even in what is overridden.
     """
     content: dict[str, Any] = {}
     if file is not None:
-        try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(
-                f"can't read the config file {file}: {error.strerror}", hint="check the path after --config"
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file} is not valid TOML: {error}", hint="see docs/guide/configuration.md") from error
+        content = _read(file)
+        _settings(content, str(file))
     given = {key: value for key, value in overrides.items() if value is not None}
     if "data" in given:
         content["data"] = str(given.pop("data"))
-    if isinstance(server := content.get("server", {}), dict):
-        content["server"] = {**server, **given}
+    content["server"] = {**content.get("server", {}), **given}
+    return _settings(content, "the command line")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"can't read the config file {file}: {error.strerror}", hint="check the path after --config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}", hint="see docs/guide/configuration.md") from error
+
+
+def _settings(content: dict[str, Any], source: str) -> Settings:
     try:
         return msgspec.convert(content, Settings)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{file or 'the command line'}: {error}", hint="see docs/guide/configuration.md") from error
+        raise ConfigError(f"{source}: {error}", hint="see docs/guide/configuration.md") from error

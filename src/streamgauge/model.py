@@ -19,6 +19,9 @@ DAY_MS: Final = 86_400_000
 OTHER: Final = "(other)"
 """The value of a dimension that stands for all values over a limit."""
 
+MADE_ID_PREFIX: Final = "sg-"
+"""How the event ids begin that the server gives to events without one."""
+
 UNKNOWN: Final = "(unknown)"
 """The value of a dimension that an event does not have."""
 
@@ -124,6 +127,11 @@ def _unescape(column: bytes) -> str:
     return text
 
 
+SESSION_DIMENSIONS: Final = ("country", "device", "entry_page")
+SESSION_METRICS: Final = ("sessions", "session_seconds", "bounces")
+"""The metrics that closed sessions are rolled up to, in the minute of their start, by `SESSION_DIMENSIONS`."""
+
+
 class Freshness(msgspec.Struct, frozen=True, gc=False):
     """How true an answer is by now.
 
@@ -191,6 +199,18 @@ class Rollup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if window_ms % MINUTE_MS or DAY_MS % window_ms:
             raise ValueError(f"the window of rollup {self.name!r} must be whole minutes that divide a day, like '60s'")
         return window_ms
+
+
+class Pane(msgspec.Struct, frozen=True):
+    """What was added to the window `[start_ms, end_ms)` of a metric, for these dimensions. Of a metric of `kind` min or
+    max, `value` is what was compared."""
+
+    metric: str
+    kind: Literal["count", "sum", "min", "max"]
+    start_ms: int
+    end_ms: int
+    dimensions: Mapping[str, str]
+    value: float
 
 
 def parse_duration_ms(text: str) -> int:

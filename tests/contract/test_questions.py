@@ -15,11 +15,14 @@ from streamgauge.config import QuerySettings
 from streamgauge.core.clock import ManualClock
 from streamgauge.core.errors import InvalidRequest
 from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, OTHER, UNKNOWN, Envelope, Rollup
+from streamgauge.profiles.table import ProfileTable
 from streamgauge.query.metrics import Group, MetricsService, Point
 from streamgauge.store.base import StoreReader, StoreWriter
 from streamgauge.stream.batch import decode
-from streamgauge.stream.rows import rows_of
+from streamgauge.stream.pipeline import Pipeline
+from streamgauge.stream.session import FIELDS
 from streamgauge.stream.spec import PipelineSpec
+from streamgauge.stream.state import Pending
 from unit.stream.making import NOON_MS, event, log_batch, naive_panes
 
 NOW_MS = NOON_MS + 2_625_123
@@ -65,10 +68,11 @@ _batch_numbers = itertools.count()
 
 def write(writer: StoreWriter, envelopes: Sequence[Envelope], spec: PipelineSpec = SPEC) -> None:
     """Events the way they go: decoded, made panes, written."""
-    fields = {"event", *VALUES}
+    fields = {"event", *VALUES, *FIELDS}
     offset = next(_batch_numbers) * 1_000
     batch = decode(log_batch({0: envelopes}, {0: offset}), fields)
-    for rows in rows_of(batch, spec)[0]:
+    pipeline = Pipeline(lambda _: (), ProfileTable(()))
+    for rows in pipeline.apply(batch, Pending(batch.ranges, spec))[1].writes:
         writer.write(rows)
 
 

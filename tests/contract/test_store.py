@@ -13,16 +13,18 @@ from clickhouse_connect.driver.client import Client
 from contract.store_places import Pane, StorePlace, pane_batch
 from streamgauge.config import QuerySettings, RetentionSettings, StoreSettings
 from streamgauge.core.errors import ConfigError, InvalidRequest, Unavailable
-from streamgauge.model import Envelope, Rejection, Rollup
+from streamgauge.model import DAY_MS, Envelope, Rejection, Rollup
+from streamgauge.profiles.table import ProfileTable
 from streamgauge.store.base import RowBatch, StoreReader, StoreWriter
 from streamgauge.store.client import StoreClients, migrate
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.store.schema import MIGRATIONS
 from streamgauge.store.writer import ClickHouseWriter
 from streamgauge.stream.batch import decode
-from streamgauge.stream.rows import rows_of
+from streamgauge.stream.pipeline import Pipeline
+from streamgauge.stream.session import FIELDS
 from streamgauge.stream.spec import PipelineSpec
-from streamgauge.stream.steps import SetRejectedAside
+from streamgauge.stream.state import Pending
 from unit.stream.making import log_batch
 
 DAY_S = 86_400
@@ -62,7 +64,15 @@ async def total(reader: StoreReader, metric: str = "m") -> float:
 def test_an_empty_store_gets_all_its_tables(empty_store: StorePlace) -> None:
     assert empty_store.migrate() == len(MIGRATIONS)
     tables = {name for (name,) in empty_store.rows("SHOW TABLES")}
-    assert tables >= {"metrics", "metrics_extremes", "events", "dead_letter", "schema_versions"}
+    assert tables >= {
+        "metrics",
+        "metrics_extremes",
+        "events",
+        "dead_letter",
+        "sessions",
+        "duplicates",
+        "schema_versions",
+    }
 
 
 def test_migrating_again_changes_nothing(store: StorePlace, writer: StoreWriter) -> None:
@@ -71,7 +81,9 @@ def test_migrating_again_changes_nothing(store: StorePlace, writer: StoreWriter)
     assert store.migrate() == 0
     assert store.migrate() == 0
     assert store.rows("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()") == before
-    assert store.rows("SELECT version FROM schema_versions") == [(step.version,) for step in MIGRATIONS]
+    assert store.rows("SELECT version FROM schema_versions ORDER BY version") == [
+        (step.version,) for step in MIGRATIONS
+    ]
     assert store.rows("SELECT sum(value) FROM metrics") == [(1.0,)]
 
 
@@ -90,14 +102,16 @@ class _Dying:
         return getattr(self._client, name)
 
 
-@pytest.mark.parametrize("statements", range(8))
+@pytest.mark.parametrize("statements", range(14))
 def test_a_migration_that_was_cut_off_goes_on(empty_store: StorePlace, statements: int) -> None:
     dying: Any = _Dying(empty_store.admin, statements)
     with pytest.raises(InterruptedError):
         migrate(dying, RetentionSettings(), StoreSettings())
     empty_store.migrate()
     assert empty_store.migrate() == 0
-    assert empty_store.rows("SELECT version FROM schema_versions") == [(step.version,) for step in MIGRATIONS]
+    assert empty_store.rows("SELECT version FROM schema_versions ORDER BY version") == [
+        (step.version,) for step in MIGRATIONS
+    ]
     assert empty_store.rows(
         "SELECT count() FROM system.columns WHERE database = currentDatabase() AND name LIKE 'd\\_%'"
     )[0] == (len(StoreSettings().promoted_dimensions),)
@@ -246,9 +260,10 @@ async def test_raw_events_and_dead_letters_come_back_as_they_were(store: StorePl
         for n, text in enumerate(ODD_TEXTS)
     ]
     bad = [Envelope("bad", "", 0, now_ms, rejection=Rejection("malformed", text), original=text) for text in ODD_TEXTS]
-    batch = SetRejectedAside().apply(decode(log_batch({2: [*envelopes, *bad]}, {2: 7}), ()))
-    writes, _ = rows_of(batch, PipelineSpec((Rollup("all"),), 0, 0, 512))
-    for rows in writes:
+    batch = decode(log_batch({2: [*envelopes, *bad]}, {2: 7}), FIELDS)
+    far = 200 * 365 * DAY_MS
+    spec = PipelineSpec((Rollup("all"),), 0, 0, 512, allowed_lateness_ms=far, future_ms_max=far)
+    for rows in Pipeline(lambda _: (), ProfileTable(())).apply(batch, Pending(batch.ranges, spec))[1].writes:
         writer.write(rows)
     found = store.rows(
         "SELECT event_id, event, toUnixTimestamp64Milli(timestamp), toUnixTimestamp64Milli(received_at), user_id, "

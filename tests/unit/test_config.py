@@ -14,6 +14,7 @@ from streamgauge.config import (
     DEFAULT_ROLLUPS,
     IngestSettings,
     LogSettings,
+    ProfileSettings,
     QuerySettings,
     RetentionSettings,
     ServerSettings,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "retention": RetentionSettings,
     "embedded_log": LogSettings,
     "stream": StreamSettings,
+    "profile": ProfileSettings,
     "store_tables": StoreSettings,
     "query": QuerySettings,
 }
@@ -168,6 +170,33 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     assert load_settings(file, data=None, host=None, port=None).server == ServerSettings("::1", 1, 3.5)
     settings = load_settings(file, data=Path("here"), host="127.0.0.1", port=2)
     assert (settings.data, settings.server) == ("here", ServerSettings("127.0.0.1", 2, 3.5))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [("[server]\nport = 0", "$.server.port"), ('[server]\nhost = "x"', "$.server"), ("data = 3", "$.data")],
+)
+def test_what_a_file_has_wrong_is_refused_also_where_the_command_line_goes_before_it(
+    tmp_path: Path, text: str, field: str
+) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, data=Path("here"), host="127.0.0.1", port=2)
+    assert str(file) in caught.value.message
+    assert field in caught.value.message
+
+
+def test_what_the_command_line_has_wrong_is_not_blamed_on_a_good_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^the command line: .*'example\.com'"):
+        load_settings(written(tmp_path, "[server]\nport = 1"), host="example.com")
+
+
+@pytest.mark.parametrize("network", ["", "proxy", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0-10.0.0.9"])
+def test_a_proxy_that_is_no_network_is_refused_with_its_text(tmp_path: Path, network: str) -> None:
+    with pytest.raises(ConfigError, match="not a network") as caught:
+        load_settings(written(tmp_path, f'[ingest]\ntrusted_proxies = ["::1", "{network}"]'))
+    assert f"trusted_proxies has {network!r}" in caught.value.message
+    assert "$.ingest" in caught.value.message
 
 
 def test_what_the_command_line_has_wrong_is_refused_as_such() -> None:

@@ -12,6 +12,7 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import (
     Example,
+    OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
     Operation,
@@ -28,6 +29,7 @@ from streamgauge.core.errors import InvalidRequest, UnsupportedMediaType
 from streamgauge.ingest.accept import Accepted, Ingest, numbering_of
 from streamgauge.ingest.decode import body_too_large, format_of
 from streamgauge.ingest.imports import Import, ImportRegistry
+from streamgauge.ingest.visitor import Sender
 
 EVENTS_PATH: Final = "/events"
 _JSON_HEADERS: Final = [(b"content-type", b"application/json")]
@@ -59,11 +61,12 @@ class EventsEndpoint:
 
     async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:
-            status, body = _answer(await self._accept(scope, receive))
+            accepted = await self._accept(scope, receive)
+            status, body = _answer(accepted)
         except Exception as error:
             await self._errors.send(error, scope, send)
             return
-        await send({"type": "http.response.start", "status": status, "headers": _JSON_HEADERS})
+        await send({"type": "http.response.start", "status": status, "headers": _headers(accepted)})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def _accept(self, scope: HTTPScope, receive: Receive) -> Accepted:
@@ -75,6 +78,7 @@ class EventsEndpoint:
             _text(headers, b"content-type"),
             _text(headers, b"content-encoding"),
             numbering_of(_text(headers, b"streamgauge-producer"), _text(headers, b"streamgauge-sequence")),
+            _sender(scope, headers),
         )
 
 
@@ -142,6 +146,19 @@ def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
+def _sender(scope: HTTPScope, headers: dict[bytes, bytes]) -> Sender:
+    client = scope["client"]
+    # Each proxy may have added a header of its own.
+    forwarded = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
+    return Sender(_text(headers, b"user-agent") or "", client[0] if client else "", forwarded.decode("latin-1"))
+
+
+def _headers(accepted: Accepted) -> list[tuple[bytes, bytes]]:
+    if not accepted.without_id_count:
+        return _JSON_HEADERS
+    return [*_JSON_HEADERS, (b"streamgauge-without-event-id", b"%d" % accepted.without_id_count)]
+
+
 def _answer(accepted: Accepted) -> tuple[int, bytes]:
     """Status and JSON."""
     if not accepted.rejected:
@@ -197,7 +214,15 @@ class _EventsOperation(Operation):
         )
         example = {"event": "page_view", "user_id": 123, "page": "/product", "country": "US", "device": "mobile"}
         self.responses = {
-            "202": OpenAPIResponse(description="The events are durable; bad items are listed."),
+            "202": OpenAPIResponse(
+                description="The events are durable; bad items are listed.",
+                headers={
+                    "Streamgauge-Without-Event-Id": OpenAPIHeader(
+                        schema=Schema(type=OpenAPIType.INTEGER, minimum=1),
+                        description="How many of them came with neither an id nor a number.",
+                    )
+                },
+            ),
             "400": OpenAPIResponse(description="Nothing was accepted: malformed, or no item was good."),
             "413": OpenAPIResponse(description="The body is too large."),
             "415": OpenAPIResponse(description="The content type or encoding is not accepted."),

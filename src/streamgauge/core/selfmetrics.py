@@ -35,6 +35,31 @@ class SelfMetrics:
         self.stream_dropped = Counter(
             "streamgauge_stream_dropped", "Events that were not counted, by reason.", ["reason"], registry=registry
         )
+        self.stream_other = Counter(
+            "streamgauge_stream_other_values",
+            "Values over the cardinality limit of a dimension, counted as (other).",
+            ["rollup", "dimension"],
+            registry=registry,
+        )
+        self.stream_open_sessions = Gauge("streamgauge_stream_open_sessions", "Sessions open now.", registry=registry)
+        self.stream_state_bytes = Gauge(
+            "streamgauge_stream_state_bytes", "Memory of what the stream remembers.", ["of"], registry=registry
+        )
+        self.stream_forgotten = Gauge(
+            "streamgauge_stream_forgotten_early",
+            "What was forgotten before its time since the start, because of a limit of memory.",
+            ["of"],
+            registry=registry,
+        )
+        self.stream_remembered_ids = Gauge(
+            "streamgauge_stream_remembered_ids", "Event ids that would be recognised.", registry=registry
+        )
+        self.stream_horizon = Gauge(
+            "streamgauge_stream_deduplication_horizon_seconds",
+            "For how long event ids are remembered now.",
+            registry=registry,
+        )
+        self.stream_profiles = Gauge("streamgauge_stream_profiles", "User profiles in memory.", registry=registry)
         self.stream_retries = Counter(
             "streamgauge_stream_retries",
             "Reads and writes of the stream that were refused and tried again.",

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from streamgauge.feed.device import device_of
+from streamgauge.core.device import device_of
 from streamgauge.feed.errors import LineError
 from streamgauge.feed.format import Parsed, text_of
 from streamgauge.feed.source import Line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -14,8 +14,9 @@ from streamgauge.core.clock import Clock
 from streamgauge.core.errors import BodyTooLarge, InvalidRequest
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.decode import Format, decompress, format_of, split
-from streamgauge.ingest.identity import EventIds
-from streamgauge.ingest.validate import EventValidator, ItemError, original_text
+from streamgauge.ingest.identity import BodyIds, EventIds
+from streamgauge.ingest.validate import EventValidator, ItemError, event_id_of, original_text
+from streamgauge.ingest.visitor import Sender, Visitor, Visitors
 from streamgauge.log.base import EventLog, Record
 from streamgauge.model import Envelope, Rejection
 
@@ -34,10 +35,12 @@ class RejectedItem(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """`count` events are durable; each rejected item is durable too, for the dead letter table."""
+    """`count` events are durable; each rejected item is durable too, for the dead letter table. `without_id_count` of
+    the events came neither with a number nor with an id: when they are sent again, nothing tells."""
 
     count: int
     rejected: tuple[RejectedItem, ...] = ()
+    without_id_count: int = 0
 
 
 class Numbering(msgspec.Struct, frozen=True):
@@ -45,6 +48,23 @@ class Numbering(msgspec.Struct, frozen=True):
 
     producer: str
     first: int
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    """What holds for all items of a body."""
+
+    format: Format
+    numbering: Numbering | None
+    visitor: Visitor | None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What a body becomes."""
+
+    records: list[Record]
+    rejected: list[RejectedItem]
+    without_id_count: int
+    plain_bytes: int
 
 
 class Ingest:
@@ -62,93 +82,101 @@ class Ingest:
         self._event_bytes_max = limits.event_bytes_max
         self._metrics = metrics
         self._accepted = metrics.ingest_events.labels("accepted")
-        self._validator = EventValidator(limits, event_ids)
+        self._event_ids = event_ids
+        self._validator = EventValidator(limits)
+        self._visitors = Visitors(limits)
 
     async def accept(
-        self, body: bytes, content_type: str | None, encoding: str | None, numbering: Numbering | None = None
+        self,
+        body: bytes,
+        content_type: str | None,
+        encoding: str | None,
+        numbering: Numbering | None = None,
+        sender: Sender | None = None,
     ) -> Accepted:
         """Append what the body holds. Raises InvalidRequest, BodyTooLarge, UnsupportedMediaType (nothing was kept)
         and what the log raises (`Overloaded`, `Unavailable`)."""
-        format_ = format_of(content_type)
-        read = self._read if len(body) <= _LARGE_BODY_BYTES and not encoding else self._read_in_thread
-        records, rejected, plain_bytes = await read(body, format_, encoding, numbering)
-        await self._log.append(records)
-        self._count(len(records) - len(rejected), rejected, plain_bytes)
-        return Accepted(len(records) - len(rejected), tuple(rejected))
+        origin = _Origin(format_of(content_type), numbering, self._visitors.visitor(sender))
+        if len(body) <= _LARGE_BODY_BYTES and not encoding:
+            found = self._read(body, encoding, origin)
+        else:  # what takes long must not hold up everyone else's requests
+            found = await asyncio.to_thread(self._read, body, encoding, origin)
+        await self._log.append(found.records)
+        accepted = len(found.records) - len(found.rejected)
+        self._count(accepted, found.rejected, found.plain_bytes)
+        return Accepted(accepted, tuple(found.rejected), found.without_id_count)
 
-    async def _read(
-        self, body: bytes, format_: Format, encoding: str | None, numbering: Numbering | None
-    ) -> tuple[list[Record], list[RejectedItem], int]:
-        """Records, rejections, and the size of the body as it was before compression."""
+    def _read(self, body: bytes, encoding: str | None, origin: _Origin) -> _Found:
         plain = decompress(body, encoding, self._limits.body_bytes_max)
-        return *self._records(plain, format_, numbering), len(plain)
-
-    async def _read_in_thread(
-        self, body: bytes, format_: Format, encoding: str | None, numbering: Numbering | None
-    ) -> tuple[list[Record], list[RejectedItem], int]:
-        """What takes long must not hold up everyone else's requests."""
-        plain = await asyncio.to_thread(decompress, body, encoding, self._limits.body_bytes_max)
-        return *await asyncio.to_thread(self._records, plain, format_, numbering), len(plain)
-
-    def _records(
-        self, body: bytes, format_: Format, numbering: Numbering | None
-    ) -> tuple[list[Record], list[RejectedItem]]:
-        quick = self._quick_records(body, format_, numbering)
+        quick = self._quickly(plain, origin)
         if quick is not None:
-            return quick, []
-        raw_items = split(body, format_)
+            return quick
+        raw_items = split(plain, origin.format)
         if len(raw_items) > self._limits.batch_events_max:
             raise BodyTooLarge(
                 f"the body has over {self._limits.batch_events_max:,} items",
                 hint="send smaller batches, or raise ingest.batch_events_max in the config file",
             )
-        return self._careful_records(raw_items, numbering)
+        return self._carefully(raw_items, origin, len(plain))
 
-    def _quick_records(self, body: bytes, format_: Format, numbering: Numbering | None) -> list[Record] | None:
-        """The records of a body in which nothing is wrong; None where something is, or may be."""
-        items = self._validator.decode_quickly(body, as_lines=format_ == "ndjson")
+    def _quickly(self, body: bytes, origin: _Origin) -> _Found | None:
+        """Of a body in which nothing is wrong; None where something is, or may be."""
+        items = self._validator.decode_quickly(body, as_lines=origin.format == "ndjson")
         if not items or len(items) > self._limits.batch_events_max:
             return None
         now_ms = self._clock.now_ms()
-        envelope, record = self._validator.envelope, self._record
+        envelope, record, visitor, ids = (
+            self._validator.envelope,
+            self._record,
+            origin.visitor,
+            self._event_ids.of_body(),
+        )
         is_plain = b"\\" not in body  # without escapes JSON's strings have no tab, line feed or backslash either
         try:
-            if numbering is None:
-                return [record(envelope(item, now_ms), is_plain) for item in items]
-            return [
-                record(envelope(item, now_ms, numbering.producer, sequence))
-                for sequence, item in enumerate(items, numbering.first)
-            ]
+            if origin.numbering is None:
+                records = [record(envelope(item, now_ms, ids), visitor, is_plain) for item in items]
+            else:
+                producer, first = origin.numbering.producer, origin.numbering.first
+                records = [
+                    record(envelope(item, now_ms, ids, producer, sequence), visitor)
+                    for sequence, item in enumerate(items, first)
+                ]
         except ItemError:
             return None
+        return _Found(records, [], ids.count, len(body))
 
-    def _careful_records(
-        self, raw_items: Sequence[bytes], numbering: Numbering | None
-    ) -> tuple[list[Record], list[RejectedItem]]:
-        now_ms = self._clock.now_ms()
-        producer, first = (numbering.producer, numbering.first) if numbering else (None, 0)
+    def _carefully(self, raw_items: Sequence[bytes], origin: _Origin, plain_bytes: int) -> _Found:
+        now_ms, ids, without_id = self._clock.now_ms(), self._event_ids.of_body(), 0
+        producer, first = (origin.numbering.producer, origin.numbering.first) if origin.numbering else (None, 0)
         records: list[Record] = []
         rejected: list[RejectedItem] = []
         for index, raw in enumerate(raw_items):
-            sequence = first + index if numbering else None
+            sequence = first + index if origin.numbering else None
+            ids_before = ids.count
             try:
                 item = self._validator.decode_carefully(raw)
-                records.append(self._record(self._validator.envelope(item, now_ms, producer, sequence)))
+                envelope = self._validator.envelope(item, now_ms, ids, producer, sequence)
+                records.append(self._record(envelope, origin.visitor))
+                without_id += ids.count - ids_before
             except ItemError as error:
                 rejected.append(RejectedItem(index, error.code, error.message))
-                records.append(self._rejection_record(raw, error, now_ms, producer, sequence))
-        return records, rejected
+                records.append(self._rejection_record(raw, error, now_ms, ids, producer=producer, sequence=sequence))
+        return _Found(records, rejected, without_id, plain_bytes)
 
-    def _record(self, envelope: Envelope, is_plain: bool = False) -> Record:
+    def _record(self, envelope: Envelope, visitor: Visitor | None, is_plain: bool = False) -> Record:
+        properties = envelope.properties
+        if "ip" in properties or "user_agent" in properties or visitor is not None:
+            # The decoded item itself, which nobody else has: the type says that an envelope is not changed later.
+            self._visitors.complete(cast("dict[str, Any]", properties), visitor)
         line = envelope.to_line(is_plain=is_plain)
         if len(line) > self._event_bytes_max:
             raise ItemError("too_large", f"the event is over {self._event_bytes_max:,} bytes")
         return Record((envelope.user_id or envelope.anonymous_id or envelope.event_id).encode(), line)
 
     def _rejection_record(
-        self, raw: bytes, error: ItemError, now_ms: int, producer: str | None, sequence: int | None
+        self, raw: bytes, error: ItemError, now_ms: int, ids: BodyIds, *, producer: str | None, sequence: int | None
     ) -> Record:
-        event_id = self._validator.event_id(producer, sequence)
+        event_id = event_id_of(ids, producer, sequence)
         envelope = Envelope(
             event_id=event_id,
             event="",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,17 @@ _RAW_ITEMS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _RAW_ITEM: Final = msgspec.json.Decoder(msgspec.Raw)
 _WHITESPACE: Final = b" \t\r\n"
 _OUTLINE: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
+_BRACKET_OR_STRING: Final = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_ESCAPE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+"""Of JSON's strings; the group is half of a surrogate pair alone."""
+
 _ZSTD_OPTIONS: Final[dict[int, int]] = {zstd.DecompressionParameter.window_log_max: 25}
 """The window is what a decoder must keep in memory: a small frame can ask for gigabytes. 32 MiB."""
+
+
+_DAMAGED_HINT: Final = "compress the whole body and send all of it, or send it plain and without Content-Encoding"
 
 
 def format_of(content_type: str | None) -> Format:
@@ -94,19 +104,20 @@ def split(body: bytes, format_: Format) -> Sequence[bytes]:
 
 
 def _split_by_outline(body: bytes, refusal: Exception) -> Sequence[bytes]:
-    """The items of a body that was refused as a whole: a NaN or half a surrogate pair is the fault of its own item.
-    Raises InvalidRequest where the outline itself is damaged."""
+    """The items of a body that was refused as a whole: a NaN, half a surrogate pair or a hundred thousand brackets are
+    the fault of their own item. Raises InvalidRequest where the outline itself is damaged."""
+    text = body.decode("latin-1")  # one character a byte; the outline is ASCII
     try:
         if body.startswith(b"["):
-            return list(_array_items(body.decode("latin-1")))  # one character a byte; the outline is ASCII
-        _, end = _OUTLINE.raw_decode(body.decode("latin-1"))
-    except (ValueError, RecursionError):
-        raise malformed_body(refusal) from refusal
+            return list(_array_items(text))
+        end = _end_of_value(text, 0)
+    except ValueError:
+        raise malformed_body(body, refusal) from refusal
     if end == len(body):
         return [body]
     if body.startswith(b"{") and b"\n" in body:
         return lines(body)
-    raise malformed_body(refusal) from refusal
+    raise malformed_body(body, refusal) from refusal
 
 
 def _array_items(text: str) -> Iterator[bytes]:
@@ -114,12 +125,34 @@ def _array_items(text: str) -> Iterator[bytes]:
     start, separator = 1, ","
     while separator == ",":
         start = _after_blanks(text, start)
-        _, end = _OUTLINE.raw_decode(text, start)
+        end = _end_of_value(text, start)
         yield text[start:end].encode("latin-1")
         end = _after_blanks(text, end)
         separator, start = text[end : end + 1], end + 1
     if separator != "]" or start != len(text):
         raise ValueError("this is not one array")
+
+
+def _end_of_value(text: str, start: int) -> int:
+    """Raises ValueError."""
+    try:
+        return _OUTLINE.raw_decode(text, start)[1]
+    except RecursionError:
+        return _end_of_brackets(text, start)
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    """Of an array or object of any depth: where as many brackets were closed as opened. Raises ValueError."""
+    depth = 0
+    for found in _BRACKET_OR_STRING.finditer(text, start):
+        bracket = found[0]
+        if bracket in "[{":
+            depth += 1
+        elif bracket in "]}":
+            depth -= 1
+            if depth == 0:
+                return found.end()
+    raise ValueError("a bracket is not closed")
 
 
 def _after_blanks(text: str, start: int) -> int:
@@ -133,12 +166,27 @@ def lines(body: bytes) -> Sequence[bytes]:
     return [line for line in (line.strip(_WHITESPACE) for line in body.split(b"\n")) if line]
 
 
-def malformed_body(error: Exception) -> InvalidRequest:
+def malformed_body(body: bytes, error: Exception) -> InvalidRequest:
     if isinstance(error, RecursionError):
         return InvalidRequest("the body is nested too deeply", code="malformed_body", hint="flatten the properties")
     return InvalidRequest(
-        f"the body is not valid JSON: {error}", code="malformed_body", hint="send one object, an array, or NDJSON"
+        f"the body is not valid JSON: {why_not_json(body, error)}",
+        code="malformed_body",
+        hint="send one object, an array, or NDJSON",
     )
+
+
+def why_not_json(text: bytes, error: Exception) -> str:
+    """The parser's words, except for what isn't Unicode: there it counts from the start of the string, or calls half of
+    a surrogate pair truncated input."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as refusal:
+        return f"byte {refusal.start} (0x{text[refusal.start]:02x}) is not UTF-8"
+    for found in _ESCAPE.finditer(text):
+        if found[1]:
+            return f"{found[1].decode()} at byte {found.start()} is half of a surrogate pair, which is no character"
+    return str(error)
 
 
 class _Unpacker(Protocol):
@@ -164,8 +212,10 @@ def _unpack(body: bytes, bytes_max: int, encoding: str, new: Callable[[], _Unpac
             if len(plain) > bytes_max:
                 raise body_too_large(bytes_max)
             if not unpacker.eof:
-                raise InvalidRequest(f"the {encoding} body is cut off", code="malformed_body")
+                raise InvalidRequest(f"the {encoding} body is cut off", code="malformed_body", hint=_DAMAGED_HINT)
             rest = unpacker.unused_data
     except (zlib.error, zstd.ZstdError) as error:
-        raise InvalidRequest(f"the body is not valid {encoding}: {error}", code="malformed_body") from error
+        raise InvalidRequest(
+            f"the body is not valid {encoding}: {error}", code="malformed_body", hint=_DAMAGED_HINT
+        ) from error
     return bytes(plain)

@@ -14,14 +14,20 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from streamgauge.config import IngestSettings
-from streamgauge.ingest.identity import EventIds
-from streamgauge.model import DAY_MS, Envelope
+from streamgauge.ingest.decode import why_not_json
+from streamgauge.ingest.identity import BodyIds
+from streamgauge.model import DAY_MS, MADE_ID_PREFIX, Envelope
 
 TIMESTAMP_MS_END: Final = 4_102_444_800_000
 """2100-01-01: timestamps are in [1970, 2100), which every table and every client can hold."""
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
+
+_NUMBERS: Final = "integers are from -2^63 to 2^63-1 (64 bits, signed), others finite doubles"
+
+_AFTER_SERVER_IDS: Final = MADE_ID_PREFIX[:-1] + chr(ord(MADE_ID_PREFIX[-1]) + 1)
+"""The first text after all that begin with the prefix: two comparisons cost less than a slice."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
@@ -53,11 +59,10 @@ class ItemError(Exception):
 class EventValidator:
     """Makes envelopes of items."""
 
-    def __init__(self, limits: IngestSettings, event_ids: EventIds) -> None:
+    def __init__(self, limits: IngestSettings) -> None:
         self._limits = limits
         self._name_chars_max = limits.name_chars_max
         self._properties_max = limits.properties_max
-        self._event_ids = event_ids
         text = Annotated[str, msgspec.Meta(max_length=limits.string_chars_max)]
         integer = Annotated[int, msgspec.Meta(ge=_INT_MIN, le=_INT_MAX)]
         # No bound on names of properties here: it would cost half as much again as all else, and the bound of the
@@ -91,9 +96,9 @@ class EventValidator:
         except RecursionError:
             raise _too_deep(limits.nesting_depth_max) from None
         except msgspec.ValidationError as error:
-            raise ItemError("number_out_of_range", f"a number is too large: {error}") from None
+            raise ItemError("number_out_of_range", f"a number is too large ({error}): {_NUMBERS}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ItemError("malformed", f"this is not valid JSON: {error}") from None
+            raise ItemError("malformed", f"this is not valid JSON: {why_not_json(raw, error)}") from None
         if type(item) is not dict:
             raise ItemError("not_an_object", f"an event is a JSON object, not {describe(item)}")
         self._check(item, limits.nesting_depth_max)
@@ -106,7 +111,7 @@ class EventValidator:
             case str() if len(value) > limits.string_chars_max:
                 raise ItemError("string_too_long", f"a string is over {limits.string_chars_max:,} characters")
             case int() if not _INT_MIN <= value <= _INT_MAX:
-                raise ItemError("number_out_of_range", "an integer does not fit in 64 bits")
+                raise ItemError("number_out_of_range", f"an integer is too large: {_NUMBERS}")
             case dict() | list() if depth_left <= 0:
                 raise _too_deep(limits.nesting_depth_max)
             case dict():
@@ -117,7 +122,12 @@ class EventValidator:
                     self._check(part, depth_left - 1)
 
     def envelope(
-        self, item: dict[str, Any], received_at_ms: int, producer: str | None = None, sequence: int | None = None
+        self,
+        item: dict[str, Any],
+        received_at_ms: int,
+        ids: BodyIds,
+        producer: str | None = None,
+        sequence: int | None = None,
     ) -> Envelope:
         """The event that a decoded item is; takes the item's own fields out of it. Raises ItemError."""
         pop = item.pop
@@ -132,13 +142,23 @@ class EventValidator:
         event_id = pop("event_id", None)
         if len(item) > self._properties_max:
             raise ItemError("too_many_properties", f"there are over {self._properties_max:,} properties")
-        # Positions instead of names, and a call only for an id that needs one: this runs for every event.
+        # Calls only where an id needs one, and positions instead of names: this runs for every event.
+        if type(user_id) is int:
+            user_id = str(user_id)
+        elif user_id is not None:
+            user_id = self._identifier("user_id", user_id)
+        if event_id is not None and not (type(event_id) is str and 0 < len(event_id) <= self._name_chars_max):
+            event_id = self._identifier("event_id", event_id)
+        if not event_id:
+            event_id = ids.new() if producer is None else event_id_of(ids, producer, sequence)
+        elif producer is None and MADE_ID_PREFIX <= event_id < _AFTER_SERVER_IDS:
+            raise _reserved_id()
         return Envelope(
-            (None if event_id is None else self._identifier("event_id", event_id)) or self.event_id(producer, sequence),
+            event_id,
             event,
             received_at_ms if timestamp is None else timestamp_ms(timestamp),
             received_at_ms,
-            None if user_id is None else self._identifier("user_id", user_id),
+            user_id,
             None if anonymous_id is None else self._identifier("anonymous_id", anonymous_id),
             producer,
             sequence,
@@ -146,11 +166,6 @@ class EventValidator:
             None,
             item,
         )
-
-    def event_id(self, producer: str | None, sequence: int | None) -> str:
-        """For an item that came without one. That of a numbered item is made of its number, so that when it is sent
-        again it has the same id, key and partition, by which it is recognised."""
-        return self._event_ids.new() if producer is None else f"{producer}:{sequence}"
 
     def _identifier(self, name: str, value: Any) -> str | None:
         """The canonical text of an id: 123 and "123" are the same; "" is none. Raises ItemError."""
@@ -163,6 +178,12 @@ class EventValidator:
         if value:
             raise ItemError(f"invalid_{name}", f"`{name}` is over {self._name_chars_max:,} characters")
         return None
+
+
+def event_id_of(ids: BodyIds, producer: str | None, sequence: int | None) -> str:
+    """For an item that came without one. That of a numbered item is made of its number, so that when it is sent again
+    it has the same id, key and partition, by which it is recognised."""
+    return ids.new() if producer is None else f"{producer}:{sequence}"
 
 
 def _is_one_a_line(body: bytes, items_count: int) -> bool:
@@ -241,6 +262,13 @@ def _bad_event(event: Any) -> ItemError:
     if event == "":
         return ItemError("invalid_event", '`event` is empty: give it a name, like {"event": "page_view"}')
     return ItemError("invalid_event", f"`event` must be a string that is not empty, not {describe(event)}")
+
+
+def _reserved_id() -> ItemError:
+    return ItemError(
+        "reserved_event_id",
+        f"`event_id` begins with {MADE_ID_PREFIX!r}, as ids do that the server makes: take another, or none",
+    )
 
 
 def _too_deep(depth_max: int) -> ItemError:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from streamgauge.core.errors import InvalidRequest
 from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, UNKNOWN, Rollup, parse_duration_ms
+from streamgauge.query.parameters import Parameters, did_you_mean, limit_of, listed, moment_ms, single
 
 _OWN_PARAMETERS: Final = frozenset({"name", "range", "from", "to", "step", "group_by", "filter", "limit"})
 _POINTS_WANTED: Final = 200
@@ -19,9 +18,7 @@ _STEPS_MS: Final = tuple(
     + [hours * HOUR_MS for hours in (1, 2, 3, 6, 12)]
     + [days * DAY_MS for days in (1, 2, 7, 30)]
 )
-_TIME_MS_END: Final = 4_102_444_800_000
 _DEFAULT_RANGE: Final = "24h"
-_MS: Final = timedelta(milliseconds=1)
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -43,12 +40,12 @@ class QuestionLimits(msgspec.Struct, frozen=True):
 
 
 def parse_question(
-    parameters: Sequence[tuple[str, str]], metrics: Mapping[str, Rollup], now_ms: int, limits: QuestionLimits
+    parameters: Parameters, metrics: Mapping[str, Rollup], now_ms: int, limits: QuestionLimits
 ) -> Question:
     """Raises InvalidRequest that names what would have been right."""
-    metric = _metric(_single(parameters, "name"), metrics)
+    metric = _metric(single(parameters, "name"), metrics)
     _check_known(parameters, metric)
-    group_by = _single(parameters, "group_by")
+    group_by = single(parameters, "group_by")
     if group_by is not None:
         _check_dimension(group_by, metric)
     from_ms, to_ms, step_ms = _time(parameters, metric, now_ms)
@@ -56,8 +53,8 @@ def parse_question(
         raise InvalidRequest(
             f"that would be over {limits.points_max:,} points", hint="choose a longer step or a shorter range"
         )
-    limit = _limit(parameters, limits.groups_max)
-    if group_by is None and _single(parameters, "limit") is not None:
+    limit = limit_of(parameters, min(1_000, limits.groups_max), limits.groups_max)
+    if group_by is None and single(parameters, "limit") is not None:
         raise InvalidRequest("a time series has no rows to limit", hint="add group_by=dimension, or leave limit out")
     return Question(metric, from_ms, to_ms, step_ms, group_by, _filters(parameters, metric), limit)
 
@@ -67,36 +64,29 @@ def step_starts(from_ms: int, to_ms: int, step_ms: int) -> range:
     return range(_floor(from_ms, step_ms), to_ms, step_ms)
 
 
-def _single(parameters: Sequence[tuple[str, str]], name: str) -> str | None:
-    values = [value for key, value in parameters if key == name]
-    if len(values) > 1:
-        raise InvalidRequest(f"the parameter {name!r} is given {len(values)} times", hint="give it once")
-    return values[0] if values else None
-
-
 def _metric(name: str | None, metrics: Mapping[str, Rollup]) -> Rollup:
     if not name:
         raise InvalidRequest(
-            "the parameter 'name' is missing", code="missing_parameter", hint=f"the metrics are: {_listed(metrics)}"
+            "the parameter 'name' is missing", code="missing_parameter", hint=f"the metrics are: {listed(metrics)}"
         )
     if name not in metrics:
         raise InvalidRequest(
             f"there is no metric {name[:64]!r}",
             code="unknown_metric",
-            hint=f"{_did_you_mean(name, metrics)}the metrics are: {_listed(metrics)}",
+            hint=f"{did_you_mean(name, metrics)}the metrics are: {listed(metrics)}",
         )
     return metrics[name]
 
 
-def _check_known(parameters: Sequence[tuple[str, str]], metric: Rollup) -> None:
+def _check_known(parameters: Parameters, metric: Rollup) -> None:
     known = _OWN_PARAMETERS.union(metric.dimensions)
     for key, _ in parameters:
         if key not in known:
             raise InvalidRequest(
                 f"{key[:64]!r} is neither a parameter nor a dimension of {metric.name}",
                 code="unknown_parameter",
-                hint=f"{_did_you_mean(key, known)}parameters: {_listed(_OWN_PARAMETERS)}; "
-                f"dimensions of {metric.name}: {_listed(metric.dimensions)}",
+                hint=f"{did_you_mean(key, known)}parameters: {listed(_OWN_PARAMETERS)}; "
+                f"dimensions of {metric.name}: {listed(metric.dimensions)}",
             )
 
 
@@ -105,11 +95,11 @@ def _check_dimension(name: str, metric: Rollup) -> None:
         raise InvalidRequest(
             f"{metric.name} has no dimension {name[:64]!r}",
             code="unknown_dimension",
-            hint=f"{_did_you_mean(name, metric.dimensions)}its dimensions are: {_listed(metric.dimensions)}",
+            hint=f"{did_you_mean(name, metric.dimensions)}its dimensions are: {listed(metric.dimensions)}",
         )
 
 
-def _filters(parameters: Sequence[tuple[str, str]], metric: Rollup) -> tuple[tuple[str, str], ...]:
+def _filters(parameters: Parameters, metric: Rollup) -> tuple[tuple[str, str], ...]:
     found = []
     for key, value in parameters:
         if key == "filter":
@@ -123,19 +113,10 @@ def _filters(parameters: Sequence[tuple[str, str]], metric: Rollup) -> tuple[tup
     return tuple(found)
 
 
-def _limit(parameters: Sequence[tuple[str, str]], groups_max: int) -> int:
-    text = _single(parameters, "limit")
-    if text is None:
-        return min(1_000, groups_max)
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= groups_max):
-        raise InvalidRequest(f"the limit {text[:64]!r} is not possible", hint=f"a whole number from 1 to {groups_max}")
-    return int(text)
-
-
-def _time(parameters: Sequence[tuple[str, str]], metric: Rollup, now_ms: int) -> tuple[int, int, int]:
+def _time(parameters: Parameters, metric: Rollup, now_ms: int) -> tuple[int, int, int]:
     """(from_ms, to_ms, step_ms)."""
-    length, start, end = (_single(parameters, name) for name in ("range", "from", "to"))
-    step = _single(parameters, "step")
+    length, start, end = (single(parameters, name) for name in ("range", "from", "to"))
+    step = single(parameters, "step")
     if start is None and end is None:
         length_ms = _duration(_DEFAULT_RANGE if length is None else length, "range")
         step_ms = _step(step, length_ms, metric)
@@ -147,7 +128,7 @@ def _time(parameters: Sequence[tuple[str, str]], metric: Rollup, now_ms: int) ->
         raise InvalidRequest("'range' goes without 'from' and 'to'", hint="give either a range, or from and to")
     if start is None:
         raise InvalidRequest("'to' is given without 'from'", hint="give both, or a range")
-    first_ms, end_ms = _moment(start, "from"), now_ms + 1 if end is None else _moment(end, "to")
+    first_ms, end_ms = moment_ms(start, "from"), now_ms + 1 if end is None else moment_ms(end, "to")
     from_ms, to_ms = _floor(first_ms, metric.window_ms), _ceil(end_ms, metric.window_ms)
     if from_ms >= to_ms or (end is not None and first_ms >= end_ms):
         raise InvalidRequest("'from' is not before 'to'", hint="the range is half-open: [from, to)")
@@ -182,41 +163,9 @@ def _step(text: str | None, length_ms: int, metric: Rollup) -> int:
     return next((step for step in fitting if length_ms / step <= _POINTS_WANTED), fitting[-1])
 
 
-def _moment(text: str, name: str) -> int:
-    """RFC 3339 with an offset, or milliseconds since 1970."""
-    try:
-        if text.isascii() and text.isdecimal():
-            moment_ms = int(text)
-        else:
-            # In a query string that was not escaped, the plus of an offset has become a space.
-            text = text.strip().upper()
-            moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-            if moment.tzinfo is None:
-                raise ValueError("no offset")
-            moment_ms = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MS
-        if not 0 <= moment_ms < _TIME_MS_END:
-            raise ValueError("out of range")
-    except (ValueError, OverflowError):
-        raise InvalidRequest(
-            f"{name!r} is not a time: {text[:64]!r}",
-            code="invalid_range",
-            hint="RFC 3339 with an offset, like 2026-01-01T12:00:00Z, or milliseconds since 1970, up to 2099",
-        ) from None
-    return moment_ms
-
-
 def _floor(time_ms: int, width_ms: int) -> int:
     return time_ms - time_ms % width_ms
 
 
 def _ceil(time_ms: int, width_ms: int) -> int:
     return -(-time_ms // width_ms) * width_ms
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
-
-
-def _did_you_mean(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean {close[0]}? " if close else ""

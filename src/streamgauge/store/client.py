@@ -80,16 +80,21 @@ def _definition(client: Client, table: str) -> str:
     return str(client.query(_DEFINITION, parameters={"table": table}).result_rows[0][0])
 
 
-def _connection(url: str) -> dict[str, Any]:
+def embedded_folder(url: str) -> Path | None:
+    """Where an embedded store is; None for a server."""
+    # chdb:///data/store is relative to the working folder, chdb:////var/lib/x is absolute, as for sqlite URLs.
     path = url.removeprefix("chdb:///")
-    if path != url and path.strip("/"):
-        # chdb:///data/store is relative to the working folder, chdb:////var/lib/x is absolute, as for sqlite URLs.
-        if "?" in path:
+    return Path(path) if path != url and path.strip("/") else None
+
+
+def _connection(url: str) -> dict[str, Any]:
+    folder = embedded_folder(url)
+    if folder is not None:
+        if "?" in str(folder):
             raise ConfigError(
-                f"the embedded store can't be in {path!r}: it reads what follows a question mark as its options",
+                f"the embedded store can't be in {str(folder)!r}: it reads what follows a question mark as its options",
                 hint="choose a data folder without a question mark in its path",
             )
-        folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         return {"interface": "chdb", "path": str(folder)}
     parts = urlsplit(url)

@@ -108,7 +108,68 @@ def _first(retention: RetentionSettings) -> tuple[str, ...]:
     return _metrics(), _metrics_extremes(), _events(retention), _dead_letter(retention)
 
 
-MIGRATIONS: Final = (Migration(1, "metrics, extremes, raw events, dead letter", _first),)
+def _sessions(retention: RetentionSettings) -> str:
+    # A session is written anew whenever an event joins it: the row of the greatest version is the one that counts, and
+    # one that was merged into another is deleted. `opened_at` is the time of the event that it began with, and stays.
+    return f"""
+    CREATE TABLE IF NOT EXISTS sessions (
+        user_id String,
+        is_anonymous Bool,
+        opened_at DateTime64(3, 'UTC'),
+        started_at DateTime64(3, 'UTC'),
+        ended_at DateTime64(3, 'UTC'),
+        duration_s Float64 MATERIALIZED (toUnixTimestamp64Milli(ended_at) - toUnixTimestamp64Milli(started_at)) / 1000,
+        events UInt32,
+        page_views UInt32,
+        entry_page String,
+        exit_page String,
+        country LowCardinality(String),
+        device LowCardinality(String),
+        bounced Bool MATERIALIZED events = 1,
+        is_open Bool,
+        received_at DateTime64(3, 'UTC'),
+        version UInt64,
+        is_deleted UInt8
+    )
+    ENGINE = ReplacingMergeTree(version, is_deleted)
+    PARTITION BY toYYYYMMDD(opened_at)
+    ORDER BY (user_id, is_anonymous, opened_at)
+    TTL toDateTime(received_at) + toIntervalDay({int(retention.sessions_days)})
+    SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
+    """
+
+
+def _duplicates(retention: RetentionSettings) -> str:
+    return f"""
+    CREATE TABLE IF NOT EXISTS duplicates (
+        received_at DateTime64(3, 'UTC'),
+        event_id String,
+        log_partition UInt16,
+        log_offset UInt64
+    )
+    ENGINE = MergeTree
+    PARTITION BY toYYYYMMDD(received_at)
+    ORDER BY (event_id, received_at)
+    TTL toDateTime(received_at) + toIntervalDay({int(retention.events_days)})
+    SETTINGS {_DURABLE}, ttl_only_drop_parts = 1
+    """
+
+
+def _second(retention: RetentionSettings) -> tuple[str, ...]:
+    return (
+        _sessions(retention),
+        _duplicates(retention),
+        # What the user's profile added, one JSON object; empty where it added nothing.
+        "ALTER TABLE events ADD COLUMN IF NOT EXISTS enriched String",
+        "ALTER TABLE events ADD INDEX IF NOT EXISTS event_id_bloom event_id TYPE bloom_filter(0.01) GRANULARITY 1",
+        "ALTER TABLE dead_letter ADD INDEX IF NOT EXISTS event_id_bloom event_id TYPE bloom_filter(0.01) GRANULARITY 1",
+    )
+
+
+MIGRATIONS: Final = (
+    Migration(1, "metrics, extremes, raw events, dead letter", _first),
+    Migration(2, "sessions, duplicates, profiles of events, looking up event ids", _second),
+)
 
 VERSIONS_TABLE: Final = """
     CREATE TABLE IF NOT EXISTS schema_versions (version UInt32, name String, applied_at DateTime('UTC') DEFAULT now())
@@ -118,7 +179,12 @@ VERSIONS_TABLE: Final = """
 
 def retention_days(retention: RetentionSettings) -> dict[str, int]:
     """Days that rows are kept, of each table where that can be chosen."""
-    return {"events": retention.events_days, "dead_letter": retention.dead_letter_days}
+    return {
+        "events": retention.events_days,
+        "duplicates": retention.events_days,
+        "dead_letter": retention.dead_letter_days,
+        "sessions": retention.sessions_days,
+    }
 
 
 def retention_statement(table: str, days: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -28,18 +28,15 @@ class Batch(msgspec.Struct, frozen=True):
 
     `events`: the columns of an envelope's line with `properties` as JSON text, a String column `p:name` for each field
     that was asked for (see `decode`), `log_partition` and `log_offset`, in order of partition and offset.
-    `dead_letters`: rows for the dead letter table. `dropped`: events that left for another reason, by reason.
+    `dead_letters`, `duplicates`: rows for the tables of dead letters and of repeated events.
+    `dropped`: events that left, by reason.
     """
 
     ranges: tuple[OffsetRange, ...]
     events: pl.DataFrame
     dead_letters: tuple[pl.DataFrame, ...] = ()
+    duplicates: pl.DataFrame | None = None
     dropped: dict[str, int] = {}
-
-    @property
-    def batch_id(self) -> str:
-        """Made of the offset ranges alone, so that the same records always have the same id."""
-        return ",".join(f"{part.partition}:{part.start}-{part.end}" for part in self.ranges)
 
     @property
     def next_offsets(self) -> dict[int, int]:
@@ -50,8 +47,12 @@ def decode(batch: LogBatch, fields: Collection[str]) -> Batch:
     """Records to columns, with a column `p:name` for each of `fields`: null where an event has none. A value that is no
     string is its JSON text, where a whole number has no point (404.0 is "404").
 
+    Of no records it is a batch without events.
+
     A record that isn't one line of an envelope is a bug of its writer, and raises.
     """
+    if not batch.count:
+        return _nothing(fields)
     text = b"\n".join(part.lines for part in batch.slices)
     events = _parse(text, [name for name in sorted(fields) if name not in OWN_FIELDS])
     if events.height != batch.count:
@@ -60,6 +61,16 @@ def decode(batch: LogBatch, fields: Collection[str]) -> Batch:
     if events[_BODY].null_count():
         raise ValueError(f"among the records of {batch.ranges} are some that are no envelopes")
     return Batch(batch.ranges, events.with_columns(own).hstack(_positions(batch)))
+
+
+def _nothing(fields: Collection[str]) -> Batch:
+    texts = {f"p:{name}": pl.String() for name in sorted(fields)}
+    return Batch((), pl.DataFrame(schema={**_LINE, **texts, "log_partition": pl.UInt16(), "log_offset": pl.UInt64()}))
+
+
+def add_counts(dropped: Mapping[str, int], counts: pl.DataFrame) -> dict[str, int]:
+    """`dropped` with `counts` added: rows of a reason and a number."""
+    return {**dropped, **{reason: dropped.get(reason, 0) + count for reason, count in counts.iter_rows()}}
 
 
 def _parse(text: bytes, properties: Sequence[str]) -> pl.DataFrame:

@@ -3,8 +3,10 @@
 How a micro-batch is committed, so that a crash between any two steps neither loses nor repeats anything:
 
 1. A range of offsets per partition is read; it begins where the last commit ended.
-2. The range is recorded as pending, on disk, before anything of it is written.
-3. The steps and windows turn it into rows. They see the records and the committed state of the steps, nothing else.
+2. The range is recorded as pending, on disk, before anything of it is written, with the pipeline and the watermark.
+3. The steps, windows and sessions turn it into rows. They see the records, what was recorded with them and the
+   committed state; and the profiles of users as they are now, which decide what an event is enriched with, never
+   whether it is counted.
 4. The rows are inserted, table by table, each with a token made of the range. A store error is tried again with the
    same token; the store ignores a token that it has.
 5. Offsets, the state of the steps, the watermark and the end of the pending range are committed in one transaction.
@@ -12,17 +14,18 @@ How a micro-batch is committed, so that a crash between any two steps neither lo
 
 After a crash between 2 and 5 the pending range is still recorded, with the pipeline of that time: exactly it is read
 again, gives the same rows, and they are inserted with the same tokens. After a crash before 2 or after 5 there is
-nothing to repeat.
+nothing to repeat. A token that the engine wrote down before its rows had their final name is forgotten when the store
+is opened (docs/adr/0006).
 
-One window is left, inside the store's insert of step 4 (docs/adr/0006): the engine writes a token down a moment before
-the rows get their final name. Killed between the two, it ignores the rows when they come again.
+When there is nothing to read, a batch without records closes the sessions that the watermark has passed, in the same
+steps.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
@@ -34,16 +37,16 @@ from streamgauge.core.clock import Clock
 from streamgauge.core.errors import ConfigError, NotFound, Unavailable
 from streamgauge.core.lifecycle import StageState, give_way
 from streamgauge.core.selfmetrics import SelfMetrics
-from streamgauge.log.base import EventLog, LogBatch, OffsetRange, Offsets
+from streamgauge.log.base import EventLog, LogBatch, Offsets
 from streamgauge.model import Freshness, LiveUpdate
-from streamgauge.store.base import RowBatch, StoreWriter
+from streamgauge.store.base import StoreWriter
 from streamgauge.stream.batch import Batch, decode
-from streamgauge.stream.rows import live_update, rows_of
+from streamgauge.stream.enrich import Profiles
+from streamgauge.stream.pipeline import Pipeline, wanted_fields
+from streamgauge.stream.rows import Output, live_update
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending, RunnerState
-from streamgauge.stream.steps import DropRepeatedSequences, SetRejectedAside, Step
 from streamgauge.stream.watermark import Watermarks
-from streamgauge.stream.window import fields_of
 
 GROUP: Final = "stream"
 """The consumer group of the pipeline."""
@@ -51,6 +54,8 @@ GROUP: Final = "stream"
 T = TypeVar("T")
 
 _LOG_PAUSE_S: Final = 1.0
+_SWEEP_S: Final = 1.0
+"""How often sessions are looked through for those to close, while nothing comes."""
 
 _logger = logging.getLogger(__name__)
 
@@ -66,6 +71,7 @@ class EmbeddedRunner:
         clock: Clock,
         metrics: SelfMetrics,
         *,
+        profiles: Profiles,
         publish: Callable[[LiveUpdate], None],
         batch_interval_ms: int,
     ) -> None:
@@ -82,8 +88,8 @@ class EmbeddedRunner:
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="stream-decode", initializer=give_way)
         self._stop = asyncio.Event()
         self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
-        self._repeated = DropRepeatedSequences(state.snapshot_of(DropRepeatedSequences.name))
-        self._steps: Sequence[Step] = (self._repeated, SetRejectedAside())
+        self._pipeline = Pipeline(state.blocks_of, profiles)
+        self._batch_number = state.batch_number()
         self._watermarks: Watermarks | None = None
         self._idle = False
         self._waiting_since_ms = self._newest_read_ms = clock.now_ms()
@@ -99,7 +105,10 @@ class EmbeddedRunner:
         stopping = asyncio.create_task(self._stop.wait())
         coming = asyncio.ensure_future(anext(batches))
         try:
-            while await self._has_work(coming, stopping):
+            while await self._has_work(coming, stopping, spec):
+                if not coming.done():
+                    await self._close_sessions(spec)
+                    continue
                 batch = coming.result()
                 coming = asyncio.ensure_future(anext(batches))  # read and decode ahead while this one is worked on
                 await self._work_off(batch, spec)
@@ -120,7 +129,11 @@ class EmbeddedRunner:
 
     def next_sequence(self, producer: str) -> int:
         """One past the highest number of this producer that was processed; 0 where there is none."""
-        return self._repeated.next_sequence(producer)
+        return self._pipeline.repeated.next_sequence(producer)
+
+    def pipeline(self) -> Pipeline:
+        """What it remembers: to be asked for its size, on the event loop."""
+        return self._pipeline
 
     async def freshness(self) -> Freshness:
         now_ms = self._clock.now_ms()
@@ -164,16 +177,16 @@ class EmbeddedRunner:
         try:
             records = await self._log.fetch(pending.ranges)
         except NotFound as error:
-            await self._give_up(pending.ranges, error)
+            await self._give_up(pending, error)
         else:
-            await self._commit(await self._decode(records, pending.spec), pending.spec)
+            await self._commit(await self._decode(records, pending.spec), pending)
 
-    async def _give_up(self, ranges: tuple[OffsetRange, ...], error: NotFound) -> None:
+    async def _give_up(self, pending: Pending, error: NotFound) -> None:
         """What the store took of a batch stays; the rest is gone with its records, and nothing could be done again."""
         _logger.error("a batch expired in the log before it was written as a whole, and is left so: %s", error.message)
-        self._metrics.stream_dropped.labels("expired").inc(sum(part.end - part.start for part in ranges))
-        await self._persist("the state of the stream", self._state.finish, ranges, {}, self._state.watermark_ms())
-        self._next_offsets |= {part.partition: part.end for part in ranges}
+        self._metrics.stream_dropped.labels("expired").inc(sum(part.end - part.start for part in pending.ranges))
+        await self._persist("the state of the stream", self._state.finish, pending, {}, self._state.watermark_ms())
+        self._next_offsets |= {part.partition: part.end for part in pending.ranges}
 
     async def _resume(self) -> None:
         """Pass over what expired unread, and tell the log what it may not know since a crash between steps 5 and 6."""
@@ -213,16 +226,21 @@ class EmbeddedRunner:
 
     async def _decode(self, records: LogBatch, spec: PipelineSpec) -> Batch:
         """In a thread of its own: what is decoded depends on the records alone, so it needs not wait for its turn."""
-        fields = {name for rollup in spec.rollups for name in fields_of(rollup)}
+        fields = wanted_fields(spec)
         with self._timed("decode"):
             return await asyncio.get_running_loop().run_in_executor(self._decoder, decode, records, fields)
 
-    async def _has_work(self, coming: asyncio.Future[Batch], stopping: asyncio.Future[Any]) -> bool:
-        """Wait for a batch; False when there will be none, or when stopping and all is worked off."""
-        if not stopping.done():
-            self._idle = not coming.done() and await self._log.end_offsets() == self._next_offsets
-            either: set[asyncio.Future[Any]] = {coming, stopping}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    async def _has_work(self, coming: asyncio.Future[Batch], stopping: asyncio.Future[Any], spec: PipelineSpec) -> bool:
+        """Wait for a batch, or for sessions that can be closed; False when there will be none, or when stopping and all
+        is worked off."""
+        either: set[asyncio.Future[Any]] = {coming, stopping}
+        while not (stopping.done() or coming.done()):
+            self._idle = await self._log.end_offsets() == self._next_offsets
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=_SWEEP_S)
+            if not (stopping.done() or coming.done()) and self._pipeline.sessions.has_due(
+                await self._watermark_ms(), spec
+            ):
+                return True
         if stopping.done() and not coming.done():
             if (await self._log.end_offsets()) == self._next_offsets:
                 return False
@@ -232,41 +250,52 @@ class EmbeddedRunner:
     async def _work_off(self, batch: Batch, spec: PipelineSpec) -> None:
         started_s = asyncio.get_running_loop().time()
         self._pass_over_expired({part.partition: part.start for part in batch.ranges})
-        await self._persist("the state of the stream", self._state.begin, Pending(batch.ranges, spec))
-        await self._commit(batch, spec)
+        await self._begin(batch, spec)
         rest_s = self._batch_interval_s - (asyncio.get_running_loop().time() - started_s)
         if rest_s > 0 and not self._stop.is_set():
             # More events gather meanwhile, so that a busy second makes few inserts and not hundreds.
             await asyncio.sleep(rest_s)
 
-    async def _commit(self, batch: Batch, spec: PipelineSpec) -> None:
+    async def _close_sessions(self, spec: PipelineSpec) -> None:
+        """Nothing comes, but time goes on."""
+        await self._begin(decode(LogBatch(()), wanted_fields(spec)), spec)
+
+    async def _begin(self, batch: Batch, spec: PipelineSpec) -> None:
+        """Steps 2 to 6."""
+        pending = Pending(batch.ranges, spec, self._batch_number + 1, await self._watermark_ms())
+        await self._persist("the state of the stream", self._state.begin, pending)
+        await self._commit(batch, pending)
+
+    async def _commit(self, batch: Batch, pending: Pending) -> None:
         """Steps 3 to 6."""
         with self._timed("transform"):
-            batch, writes, counted = await self._in_thread(self._transform, batch, spec)
+            batch, output = await self._in_thread(self._transform, batch, pending)
         with self._timed("write"):
-            for write in writes:
+            for write in output.writes:
                 await self._persist("rows", self._writer.write, write)
         now_ms = self._clock.now_ms()
         self._observe(batch, now_ms)
-        snapshots = {step.name: taken for step in self._steps if (taken := step.snapshot()) is not None}
         watermark_ms = await self._watermark_ms()
         with self._timed("commit"):
-            await self._persist("the state of the stream", self._state.finish, batch.ranges, snapshots, watermark_ms)
+            changes = await self._in_thread(self._pipeline.changes)
+            await self._persist("the state of the stream", self._state.finish, pending, changes, watermark_ms)
+        self._batch_number = pending.number
         self._next_offsets |= batch.next_offsets
         await self._tell_log()
         self._waiting_since_ms = self._newest_read_ms  # what isn't counted yet came later
         self._metrics.stream_events.inc(batch.events.height)
         for reason, count in batch.dropped.items():
             self._metrics.stream_dropped.labels(reason).inc(count)
+        for (rollup, dimension), count in self._pipeline.values.take_over().items():
+            self._metrics.stream_other.labels(rollup, dimension).inc(count)
         if batch.events.height:
-            self._publish(live_update(batch, counted))
+            self._publish(live_update(batch, output.counted))
 
-    def _transform(self, batch: Batch, spec: PipelineSpec) -> tuple[Batch, list[RowBatch], dict[str, float]]:
-        received = batch.events.select(pl.min("received_at").alias("oldest"), pl.max("received_at").alias("newest"))
-        self._idle, (self._waiting_since_ms, self._newest_read_ms) = False, received.row(0)
-        for step in self._steps:
-            batch = step.apply(batch)
-        return batch, *rows_of(batch, spec)
+    def _transform(self, batch: Batch, pending: Pending) -> tuple[Batch, Output]:
+        if batch.events.height:
+            received = batch.events.select(pl.min("received_at").alias("oldest"), pl.max("received_at").alias("newest"))
+            self._idle, (self._waiting_since_ms, self._newest_read_ms) = False, received.row(0)
+        return self._pipeline.apply(batch, pending)
 
     async def _persist(self, what: str, work: Callable[..., None], *arguments: object) -> None:
         """Until it is on disk. Ends early only by cancellation: the range stays pending then, or unread."""

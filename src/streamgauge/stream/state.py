@@ -15,22 +15,39 @@ import msgspec
 
 from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import OffsetRange
+from streamgauge.stream.journal import Blocks, StateChange
 from streamgauge.stream.spec import PipelineSpec
 
-_VERSION: Final = 2
+_VERSION: Final = 3
+"""2 kept one snapshot of each step instead of a journal."""
+
 _TABLES: Final = """
     CREATE TABLE IF NOT EXISTS offsets (partition INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS pending (ranges BLOB NOT NULL, spec BLOB NOT NULL);
-    CREATE TABLE IF NOT EXISTS steps (name TEXT PRIMARY KEY, snapshot BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS pending (
+        ranges BLOB NOT NULL, spec BLOB NOT NULL,
+        number INTEGER NOT NULL DEFAULT 0, watermark_ms INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE IF NOT EXISTS journal (
+        step TEXT NOT NULL, number INTEGER NOT NULL, block BLOB NOT NULL, PRIMARY KEY (step, number)
+    );
     CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A micro-batch that is being written: its records, and the pipeline that makes its rows of them."""
+    """A micro-batch that is being written: its records, and all else that its rows are made of. `number` counts the
+    batches of a data folder; one without records closes sessions that the watermark has passed."""
 
     ranges: tuple[OffsetRange, ...]
     spec: PipelineSpec
+    number: int = 0
+    watermark_ms: int = 0
+
+    @property
+    def batch_id(self) -> str:
+        """Made of the offset ranges alone where there are any, so that the same records always have the same id."""
+        ranges = ",".join(f"{part.partition}:{part.start}-{part.end}" for part in self.ranges)
+        return ranges or f"batch:{self.number}"
 
 
 class RunnerState:
@@ -46,7 +63,9 @@ class RunnerState:
                 f"{file} can't be used: {error}", hint="put it back, or choose another data folder"
             ) from error
         version = self._fact("version")
-        if version not in (None, _VERSION):
+        if version == 2:
+            self._upgrade_from_2()
+        elif version not in (None, _VERSION):
             raise ConfigError(
                 f"{file} was written by another version of streamgauge (state {version}, this one knows {_VERSION})",
                 hint="upgrade streamgauge, or choose another data folder",
@@ -56,40 +75,63 @@ class RunnerState:
     def offsets(self) -> dict[int, int]:
         return dict(self._database.execute("SELECT partition, next_offset FROM offsets"))
 
-    def snapshot_of(self, step: str) -> bytes | None:
-        row = self._database.execute("SELECT snapshot FROM steps WHERE name = ?", (step,)).fetchone()
-        return row[0] if row else None
+    def blocks_of(self, step: str) -> Blocks:
+        """The journal of a step, oldest block first."""
+        return self._database.execute(
+            "SELECT number, block FROM journal WHERE step = ? ORDER BY number", (step,)
+        ).fetchall()
+
+    def batch_number(self) -> int:
+        """Of the last batch that was finished; 0 before the first."""
+        return self._fact("batch_number") or 0
 
     def watermark_ms(self) -> int:
         return self._fact("watermark_ms") or 0
 
     def pending(self) -> Pending | None:
         """What was being written when the process ended; None after a clean end."""
-        row = self._database.execute("SELECT ranges, spec FROM pending").fetchone()
+        row = self._database.execute("SELECT ranges, spec, number, watermark_ms FROM pending").fetchone()
         if row is None:
             return None
-        ranges = msgspec.json.decode(row[0], type=tuple[OffsetRange, ...])
-        return Pending(ranges, msgspec.json.decode(row[1], type=PipelineSpec))
+        ranges, spec, number, watermark_ms = row
+        return Pending(
+            msgspec.json.decode(ranges, type=tuple[OffsetRange, ...]),
+            msgspec.json.decode(spec, type=PipelineSpec),
+            number,
+            watermark_ms,
+        )
 
     def begin(self, pending: Pending) -> None:
         """Record what is about to be written."""
         with self._transaction():
             self._database.execute("DELETE FROM pending")
             row = (msgspec.json.encode(pending.ranges), msgspec.json.encode(pending.spec))
-            self._database.execute("INSERT INTO pending VALUES (?, ?)", row)
+            numbers = (pending.number, pending.watermark_ms)
+            self._database.execute("INSERT INTO pending VALUES (?, ?, ?, ?)", (*row, *numbers))
 
-    def finish(self, ranges: tuple[OffsetRange, ...], snapshots: Mapping[str, bytes], watermark_ms: int) -> None:
+    def finish(self, pending: Pending, changes: Mapping[str, StateChange], watermark_ms: int) -> None:
         """Record that it is written: offsets, the steps' state and the end of `pending`, together."""
         with self._transaction():
             self._database.executemany(
-                "INSERT OR REPLACE INTO offsets VALUES (?, ?)", [(part.partition, part.end) for part in ranges]
+                "INSERT OR REPLACE INTO offsets VALUES (?, ?)", [(part.partition, part.end) for part in pending.ranges]
             )
-            self._database.executemany("INSERT OR REPLACE INTO steps VALUES (?, ?)", snapshots.items())
+            for step, change in changes.items():
+                self._database.execute("DELETE FROM journal WHERE step = ? AND number < ?", (step, change.oldest_kept))
+                self._database.execute("INSERT INTO journal VALUES (?, ?, ?)", (step, change.number, change.block))
             self._set_fact("watermark_ms", watermark_ms)
+            self._set_fact("batch_number", pending.number)
             self._database.execute("DELETE FROM pending")
 
     def close(self) -> None:
         self._database.close()
+
+    def _upgrade_from_2(self) -> None:
+        with self._transaction():
+            for column in ("number", "watermark_ms"):
+                self._database.execute(f"ALTER TABLE pending ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+            self._database.execute("INSERT INTO journal SELECT name, 0, snapshot FROM steps")
+            self._database.execute("DROP TABLE steps")
+            self._set_fact("version", _VERSION)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -1,29 +1,31 @@
 """The steps between the log and the windows: each takes a batch and gives a batch, each drop has a reason.
 
-A step that remembers something has four separate parts: what configures it, the state it resumes from, its logic,
-and `snapshot`. The runner commits snapshots together with offsets.
+A step that remembers something has four separate parts: what configures it (the pipeline), the state that it resumes
+from, its logic, and `changes`. The runner commits changes together with offsets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, Protocol
 
 import msgspec
 import polars as pl
 
-from streamgauge.stream.batch import Batch
+from streamgauge.stream.batch import Batch, add_counts
+from streamgauge.stream.journal import Blocks, Journal, StateChange
+from streamgauge.stream.spec import PipelineSpec
 
 
 class Step(Protocol):
     name: str
 
-    def apply(self, batch: Batch) -> Batch:
-        """The batch after this step. May change the step's state; the runner snapshots it when the batch is done."""
+    def apply(self, batch: Batch, spec: PipelineSpec) -> Batch:
+        """The batch after this step. May change the step's state; the runner asks for `changes` when the batch is
+        done."""
         ...
 
-    def snapshot(self) -> bytes | None:
-        """State to resume from; None where there is none, or none that changed since the last snapshot."""
+    def changes(self) -> StateChange | None:
+        """What to add to the step's journal; None where nothing changed since the last call."""
         ...
 
 
@@ -40,13 +42,14 @@ class DropRepeatedSequences:
 
     name = "drop_repeated_sequences"
 
-    def __init__(self, resume_state: bytes | None) -> None:
+    def __init__(self, blocks: Blocks) -> None:
+        self._journal = Journal(blocks)
         self._highest: dict[str, dict[int, int]] = (
-            {} if resume_state is None else msgspec.json.decode(resume_state, type=dict[str, dict[int, int]])
+            msgspec.json.decode(blocks[-1][1], type=dict[str, dict[int, int]]) if blocks else {}
         )
         self._changed = False
 
-    def apply(self, batch: Batch) -> Batch:
+    def apply(self, batch: Batch, spec: PipelineSpec) -> Batch:
         events = batch.events
         if events["producer"].null_count() == events.height:
             return batch
@@ -64,11 +67,11 @@ class DropRepeatedSequences:
             dropped=batch.dropped | ({"repeated_sequence": repeated} if repeated else {}),
         )
 
-    def snapshot(self) -> bytes | None:
+    def changes(self) -> StateChange | None:
         if not self._changed:
             return None
         self._changed = False
-        return msgspec.json.encode(self._highest)
+        return self._journal.replace(msgspec.json.encode(self._highest))
 
     def next_sequence(self, producer: str) -> int:
         """One past the highest number of this producer that was processed; 0 where there is none."""
@@ -97,7 +100,7 @@ class SetRejectedAside:
 
     name = "set_rejected_aside"
 
-    def apply(self, batch: Batch) -> Batch:
+    def apply(self, batch: Batch, spec: PipelineSpec) -> Batch:
         if batch.events["event"].null_count() == 0:
             return batch
         refused = pl.col("event").is_null()
@@ -115,12 +118,8 @@ class SetRejectedAside:
             batch,
             events=batch.events.filter(~refused),
             dead_letters=(*batch.dead_letters, rows),
-            dropped=batch.dropped | _add(batch.dropped, rows["reason"].value_counts()),
+            dropped=add_counts(batch.dropped, rows["reason"].value_counts()),
         )
 
-    def snapshot(self) -> None:
+    def changes(self) -> None:
         return None
-
-
-def _add(dropped: Mapping[str, int], counts: pl.DataFrame) -> dict[str, int]:
-    return {reason: dropped.get(reason, 0) + count for reason, count in counts.iter_rows()}

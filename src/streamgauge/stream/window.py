@@ -34,7 +34,7 @@ def panes(events: pl.DataFrame, rollup: Rollup, dimension_chars_max: int) -> pl.
         number = pl.col(f"p:{measure.field}").cast(pl.Float64, strict=False)
         counted = counted.with_columns(number.alias("measured")).filter(pl.col("measured").abs() <= MEASURED_MAX)
     window = pl.col("timestamp") - pl.col("timestamp") % rollup.window_ms
-    dimensions = [_dimension(name, dimension_chars_max) for name in rollup.dimensions]
+    dimensions = [known(name, dimension_chars_max) for name in rollup.dimensions]
     return counted.group_by(window.alias("timestamp"), *dimensions).agg(_value(measure).alias("value"))
 
 
@@ -83,7 +83,8 @@ def _text(value: str | int | float | bool) -> str:
     return f"{Decimal(repr(value)).normalize():f}" if isinstance(value, float) else str(value)
 
 
-def _dimension(name: str, chars_max: int) -> pl.Expr:
+def known(name: str, chars_max: int) -> pl.Expr:
+    """The column `p:name` as a dimension: never null or empty, and at most so many characters."""
     value = pl.col(f"p:{name}")
     cut = pl.when(value.str.len_bytes() > chars_max).then(_cut(value, chars_max)).otherwise(value)
     return pl.when(cut.fill_null("") == "").then(pl.lit(UNKNOWN)).otherwise(cut).alias(f"p:{name}")

@@ -13,6 +13,7 @@ from streamgauge.core.errors import NotFound, StreamgaugeError, Unavailable
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.accept import Accepted, Ingest, Numbering
 from streamgauge.ingest.identity import EventIds
+from streamgauge.ingest.visitor import Sender
 from streamgauge.log.base import LogBatch, LogSlice, OffsetRange, Offsets, Record, partition_of
 from streamgauge.model import Envelope
 
@@ -83,7 +84,7 @@ class MemoryLog:
 class Desk:
     """An `Ingest` with everything it needs, and shorthands to use it."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.log = MemoryLog()
         self.clock = ManualClock(NOW_MS)
         self.limits = IngestSettings(**limits)
@@ -96,16 +97,17 @@ class Desk:
         content_type: str | None = JSON,
         encoding: str | None = None,
         numbering: Numbering | None = None,
+        sender: Sender | None = None,
     ) -> Accepted:
-        return await self.ingest.accept(body, content_type, encoding, numbering)
+        return await self.ingest.accept(body, content_type, encoding, numbering, sender)
 
     async def codes(self, body: bytes, content_type: str = JSON) -> list[tuple[int, str]]:
         """Index and code of each rejected item."""
         return [(item.index, item.code) for item in (await self.send(body, content_type)).rejected]
 
-    async def event(self, body: bytes, content_type: str = JSON) -> Envelope:
+    async def event(self, body: bytes, content_type: str = JSON, sender: Sender | None = None) -> Envelope:
         """What the log has of a body of one event that is accepted."""
-        accepted = await self.send(body, content_type)
+        accepted = await self.send(body, content_type, sender=sender)
         assert not accepted.rejected
         assert accepted.count == 1
         return self.envelopes()[-1]

@@ -187,6 +187,34 @@ async def test_an_item_of_a_producer_that_is_sent_again_goes_to_the_same_partiti
     assert keys[0] == keys[1]
 
 
+@pytest.mark.parametrize(
+    ("body", "without_id"),
+    [
+        (b"[]", 0),
+        (b'{"event":"a"}', 1),
+        (b'{"event":"a","event_id":"x"}', 0),
+        (b'[{"event":"a"},{"event":"b","event_id":"x"},{"event":"c","event_id":""},{"event":"d","event_id":null}]', 3),
+        (b'[{"event":"a"},{},{"event":"b","event_id":"x"},{"event":"c","timestamp":"never"},{"event":"d"}]', 2),
+        (b'[{},{"event":"b","event_id":"x"}]', 0),
+        (b"{}", 0),
+    ],
+)
+async def test_accepted_events_that_a_repeat_of_would_not_be_recognised_are_counted(
+    body: bytes, without_id: int
+) -> None:
+    desk = Desk()
+    assert (await desk.send(body)).without_id_count == without_id
+    assert (await desk.send(body, numbering=Numbering("p", 0))).without_id_count == 0
+
+
+async def test_bodies_that_are_read_at_the_same_time_count_their_own_events_only() -> None:
+    desk = Desk()
+    bodies = [gzip.compress(b"[" + b",".join([b'{"event":"a"}'] * count) + b"]") for count in range(1, 40)]
+    answers = await asyncio.gather(*(desk.send(body, JSON, "gzip") for body in bodies))
+    assert [answer.without_id_count for answer in answers] == list(range(1, 40))
+    assert len({envelope.event_id for envelope in desk.envelopes()}) == sum(range(1, 40))
+
+
 def test_no_headers_are_no_numbering() -> None:
     assert numbering_of(None, None) is None
 

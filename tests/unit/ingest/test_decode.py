@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 import tracemalloc
 import zlib
 
@@ -10,7 +11,7 @@ import pytest
 import zstandard
 
 from streamgauge.core.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
-from streamgauge.ingest.decode import decompress, format_of, split
+from streamgauge.ingest.decode import decompress, format_of, split, why_not_json
 
 LIMIT = 10_000
 TEXT = b'{"event":"a"}\n' * 20
@@ -215,12 +216,61 @@ def test_what_is_not_json_in_outline_is_malformed(body: bytes) -> None:
     assert caught.value.code == "malformed_body"
 
 
+DEEP = [b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000]
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000],
-    ids=["open lists", "lists", "open objects", "objects"],
+    [b"[" * 100_000, b'{"a":' * 100_000, DEEP[0][:-1], DEEP[1] + b"}", b'["' + DEEP[0] + b"]", b"[" + DEEP[0] + b" 1]"],
+    ids=["open lists", "open objects", "a list too few", "a brace too many", "an open string", "no comma"],
 )
-def test_a_hundred_thousand_levels_are_malformed_and_no_crash(body: bytes) -> None:
-    with pytest.raises(InvalidRequest, match="nested too deeply") as caught:
+def test_a_hundred_thousand_levels_of_a_damaged_outline_are_malformed_and_no_crash(body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
         split(body, "json")
     assert caught.value.code == "malformed_body"
+
+
+@pytest.mark.parametrize("deep", [*DEEP, b'[["\\"]]]]\\\\"],' + DEEP[0] + b"]"], ids=["lists", "objects", "strings"])
+def test_an_item_of_a_hundred_thousand_levels_is_one_item(deep: bytes) -> None:
+    assert split(b"[1, " + deep + b" ,2]", "json") == [b"1", deep, b"2"]
+    assert split(b"[" + deep + b"]", "json") == [deep]
+    if deep.startswith(b"{"):
+        assert split(deep, "json") == [deep]
+
+
+def test_a_string_of_escaped_quotes_that_never_ends_is_looked_at_once() -> None:
+    body = b"[" + b"[" * 5_000 + b'"' + b'\\"' * 500_000
+    started_s = time.process_time()
+    with pytest.raises(InvalidRequest):
+        split(body, "json")
+    assert time.process_time() - started_s < 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(TEXT)[:-3], gzip.compress(TEXT)[4:], zstd(TEXT)[:-3], zstd(TEXT)[4:]],
+    ids=["gzip cut off", "gzip damaged", "zstd cut off", "zstd damaged"],
+)
+def test_a_damaged_body_comes_with_a_hint(body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decompress(body, "gzip" if body in (gzip.compress(TEXT)[:-3], gzip.compress(TEXT)[4:]) else "zstd", LIMIT)
+    assert "without Content-Encoding" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b'{"event":"ab\xff"}', "byte 12 (0xff) is not UTF-8"),
+        (b'{"event":"\\ud800"}', "\\ud800 at byte 10 is half of a surrogate pair"),
+        (b'{"event":"x\\uDFFFx"}', "\\uDFFF at byte 11 is half of a surrogate pair"),
+        (b'{"event":"\\ud83d\\ud83d\\ude00"}', "\\ud83d at byte 10 is half of a surrogate pair"),
+        (b'{"event":"\\\\ud800\\ud83d\\ude00" x', "the parser's words"),
+    ],
+)
+def test_what_is_not_unicode_is_named_with_its_place(text: bytes, why: str) -> None:
+    assert why_not_json(text, ValueError("the parser's words")).startswith(why)
+
+
+def test_a_body_that_is_not_utf_8_says_where() -> None:
+    with pytest.raises(InvalidRequest, match=r"byte 3 \(0xff\) is not UTF-8"):
+        split(b"nul\xff", "json")

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from streamgauge.config import IngestSettings
+from streamgauge.ingest.accept import Numbering
 from streamgauge.ingest.identity import EventIds
 from streamgauge.ingest.validate import EventValidator, ItemError, original_text, timestamp_ms
 from streamgauge.model import Envelope
@@ -404,11 +405,11 @@ async def test_the_key_is_the_user_else_the_visitor_else_the_event() -> None:
 
 
 def test_ids_of_two_processes_differ() -> None:
-    assert EventIds().new() != EventIds().new()
+    assert EventIds().of_body().new() != EventIds().of_body().new()
 
 
 def test_the_quick_way_leaves_nested_values_to_the_careful_way() -> None:
-    validator = EventValidator(IngestSettings(), EventIds())
+    validator = EventValidator(IngestSettings())
     assert validator.decode_quickly(b'[{"event":"e","x":1}]', as_lines=False) == [{"event": "e", "x": 1}]
     for nested_value in (b"[]", b"{}"):
         assert validator.decode_quickly(b'[{"event":"e","x":%s}]' % nested_value, as_lines=False) is None
@@ -432,3 +433,47 @@ async def test_a_byte_order_mark_before_the_body_is_passed_over(body: bytes) -> 
     accepted = await desk.send(b"\xef\xbb\xbf" + body)
     assert (accepted.count, accepted.rejected) == (body.count(b"event"), ())
     assert desk.envelopes()[0].event == "a"
+
+
+@pytest.mark.parametrize("place", ["%s", '{"y":%s}'])
+@pytest.mark.parametrize("number", ["9223372036854775808", "18446744073709551615", "18446744073709551616"])
+async def test_a_number_that_is_out_of_range_is_told_the_range(number: str, place: str) -> None:
+    accepted = await Desk().send(b'{"event":"e","x":%s}' % (place % number).encode())
+    assert "from -2^63 to 2^63-1 (64 bits, signed)" in accepted.rejected[0].message
+
+
+async def test_half_a_surrogate_pair_in_a_name_is_called_so() -> None:
+    accepted = await Desk().send(b'[{"event":"e"},{"event":"\\ud800"}]')
+    assert accepted.rejected[0].message.startswith("this is not valid JSON: \\ud800 at byte 10 is half of a surrogate")
+
+
+async def test_text_that_is_not_utf_8_says_at_which_byte_of_its_item() -> None:
+    accepted = await Desk().send(b'[{"event":"e"},{"event":"e","x":"ab\xff"}]')
+    assert accepted.rejected[0].message == "this is not valid JSON: byte 20 (0xff) is not UTF-8"
+
+
+@pytest.mark.parametrize("kind", ["lists", "objects"])
+async def test_an_item_of_a_hundred_thousand_levels_is_too_deep_and_its_neighbours_pass(kind: str) -> None:
+    desk = Desk()
+    accepted = await desk.send(b'[{"event":"a"},' + nested(100_000, kind) + b',{"event":"b"}]')
+    assert [(item.index, item.code) for item in accepted.rejected] == [(1, "too_deep")]
+    assert accepted.count == 2
+    assert await desk.codes(nested(100_000, kind)) == [(0, "too_deep")]
+
+
+@pytest.mark.parametrize("event_id", ["sg-", "sg-1", "sg-\uffff"])
+async def test_an_id_that_begins_as_the_servers_do_is_reserved(event_id: str) -> None:
+    desk = Desk()
+    assert await desk.codes(event_with("event_id", event_id)) == [(0, "reserved_event_id")]
+    assert not desk.envelopes()[0].event
+
+
+@pytest.mark.parametrize("event_id", ["sg", "sg,", "sg.", "SG-1", "s", "asg-1", "sf-z", "sh"])
+async def test_an_id_that_only_resembles_the_servers_is_free(event_id: str) -> None:
+    assert (await Desk().event(event_with("event_id", event_id))).event_id == event_id
+
+
+async def test_a_numbered_event_may_bring_an_id_that_the_server_made() -> None:
+    desk = Desk()
+    await desk.send(event_with("event_id", "sg-1"), numbering=Numbering("replay", 0))
+    assert [envelope.event_id for envelope in desk.envelopes()] == ["sg-1"]

@@ -13,14 +13,17 @@ from streamgauge.config import LogSettings
 from streamgauge.core.clock import ManualClock
 from streamgauge.core.errors import Unavailable
 from streamgauge.core.selfmetrics import SelfMetrics
-from streamgauge.log.base import OffsetRange, Record
+from streamgauge.log.base import Record
 from streamgauge.log.sqlite import SqliteLog
-from streamgauge.model import DAY_MS, Envelope, LiveUpdate, Rollup
+from streamgauge.model import DAY_MS, SESSION_METRICS, UNKNOWN, Envelope, LiveUpdate, Rollup
+from streamgauge.profiles.table import ProfileTable
 from streamgauge.store.base import RowBatch
 from streamgauge.stream.embedded import EmbeddedRunner
+from streamgauge.stream.journal import StateChange
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending, RunnerState
 from unit.stream.making import NOON_MS, Key
+from unit.stream.naive import NaiveSession
 
 Trouble = Literal["fine", "refused", "torn", "answer lost"]
 """What a write does: nothing and says so; the rows of one day and fails; all, and fails."""
@@ -87,12 +90,49 @@ class MemoryStore:
         kinds = {rollup.name: rollup.measured.kind for rollup in rollups}
         found: dict[Key, list[dict[str, Any]]] = {}
         for row in (*self.rows("metrics"), *self.rows("metrics_extremes")):
+            if row["metric_name"] not in kinds:
+                continue
             key = (row["metric_name"], row["timestamp"] * 1000, tuple(row["dimensions"]))
             found.setdefault(key, []).append(row)
         return {key: _merged(rows, kinds[key[0]]) for key, rows in found.items()}
 
+    def sessions(self) -> set[NaiveSession]:
+        """The newest row of each session that is not deleted."""
+        newest: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for row in self.rows("sessions"):
+            key = (row["user_id"], row["is_anonymous"], row["opened_at"])
+            if row["version"] >= newest.get(key, row)["version"]:
+                newest[key] = row
+        return {
+            NaiveSession(
+                row["user_id"],
+                row["is_anonymous"],
+                round(row["started_at"].timestamp() * 1000),
+                round(row["ended_at"].timestamp() * 1000),
+                row["events"],
+                row["page_views"],
+                row["entry_page"],
+                row["exit_page"],
+                row["country"],
+                row["device"],
+                row["is_open"],
+            )
+            for row in newest.values()
+            if not row["is_deleted"]
+        }
+
+    def session_sums(self) -> dict[tuple[Any, ...], float]:
+        sums: Counter[tuple[Any, ...]] = Counter()
+        for row in self.rows("metrics"):
+            if row["metric_name"] in SESSION_METRICS:
+                texts = [None if value == UNKNOWN else value for _, value in row["dimensions"]]
+                sums[row["metric_name"], row["timestamp"] * 1000, *texts] += row["value"]
+        return {place: round(value, 3) for place, value in sums.items() if round(value, 3)}
+
 
 def _day_of(row: Mapping[str, Any]) -> int:
+    if "opened_at" in row:
+        return int(row["opened_at"].timestamp() * 1000) // DAY_MS
     if "received_at" in row:
         return int(row["received_at"].timestamp() * 1000) // DAY_MS
     return int(row["timestamp"]) * 1000 // DAY_MS
@@ -116,9 +156,9 @@ class _FusedState(RunnerState):
         super().begin(pending)
         self.fuse.step()
 
-    def finish(self, ranges: tuple[OffsetRange, ...], snapshots: Mapping[str, bytes], watermark_ms: int) -> None:
+    def finish(self, pending: Pending, changes: Mapping[str, StateChange], watermark_ms: int) -> None:
         self.fuse.step()
-        super().finish(ranges, snapshots, watermark_ms)
+        super().finish(pending, changes, watermark_ms)
         self.fuse.step()
 
 
@@ -152,6 +192,7 @@ class World:
         self.clock, self.log, self.store = clock, log, MemoryStore()
         self.published: asyncio.Queue[LiveUpdate] = asyncio.Queue()
         self.metrics = SelfMetrics()
+        self.profiles = ProfileTable(())
         self.state_file = folder / "state.db"
         self.spec = PipelineSpec(rollups, watermark_delay_ms=10_000, idle_partition_ms=5_000, dimension_chars_max=512)
         self._states: list[RunnerState] = []
@@ -169,6 +210,7 @@ class World:
             state,
             self.clock,
             self.metrics,
+            profiles=self.profiles,
             publish=self.published.put_nowait,
             batch_interval_ms=batch_interval_ms,
         )

@@ -10,6 +10,7 @@ from typing import Any, Final
 from streamgauge.log.base import LogBatch, LogSlice
 from streamgauge.model import UNKNOWN, Envelope, Rejection, Rollup
 from streamgauge.stream.batch import Batch, decode
+from streamgauge.stream.spec import PipelineSpec
 
 NOON_MS: Final = 1_767_268_800_000
 """2026-01-01T12:00:00Z."""
@@ -19,9 +20,9 @@ Key = tuple[str, int, tuple[tuple[str, str], ...]]
 
 
 def event(name: str = "page_view", at_ms: int = NOON_MS, **fields: Any) -> Envelope:
-    """An envelope; fields that an envelope doesn't have are properties."""
+    """An envelope; fields that an envelope doesn't have are properties. Its id is one that the server made."""
     own = {key: fields.pop(key) for key in list(fields) if key in Envelope.__struct_fields__ and key != "properties"}
-    own = {"event_id": "id", "timestamp": at_ms, "received_at": at_ms, **own}
+    own = {"event_id": "sg-test", "timestamp": at_ms, "received_at": at_ms, **own}
     return Envelope(event=name, properties=fields, **own)
 
 
@@ -44,6 +45,9 @@ def log_batch(partitions: Mapping[int, Iterable[Envelope]], starts: Mapping[int,
 def decoded(*envelopes: Envelope, fields: Iterable[str] = ()) -> Batch:
     """A batch of one partition."""
     return decode(log_batch({0: envelopes}), set(fields))
+
+
+SPEC: Final = PipelineSpec((), watermark_delay_ms=10_000, idle_partition_ms=5_000, dimension_chars_max=512)
 
 
 def text_of(value: Any) -> str | None:

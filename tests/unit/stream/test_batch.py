@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from streamgauge.log.base import LogBatch, LogSlice, OffsetRange
 from streamgauge.model import Envelope
 from streamgauge.stream.batch import decode
+from streamgauge.stream.state import Pending
 from streamgauge.stream.steps import SetRejectedAside
-from unit.stream.making import NOON_MS, decoded, event, field_of, log_batch, rejected
+from unit.stream.making import NOON_MS, SPEC, decoded, event, field_of, log_batch, rejected
 
 TRAP = 'a\t{"page":"/trap"}\n\\t\\s\\\\"'
 """Text that holds what a line is divided and escaped by."""
@@ -132,13 +133,13 @@ def test_a_field_of_the_envelope_is_a_dimension_and_no_property_of_that_name_is(
     envelope = msgspec.structs.replace(event("own", user_id="u"), properties={"event": "theirs", "user_id": 1})
     batch = decoded(envelope, fields={"event", "user_id", "anonymous_id", "event_id"})
     fields = {name: column(batch, f"p:{name}") for name in ("event", "user_id", "anonymous_id", "event_id")}
-    assert fields == {"event": ["own"], "user_id": ["u"], "anonymous_id": [None], "event_id": ["id"]}
+    assert fields == {"event": ["own"], "user_id": ["u"], "anonymous_id": [None], "event_id": ["sg-test"]}
 
 
 def test_a_rejected_item_keeps_what_was_sent() -> None:
     originals = [TRAP, '{"event":"x","properties":{"page":"/"}}', 'not json \u2028 "\\', "", "\x00"]
     batch = decoded(*(rejected(original) for original in originals), event(page="/"), fields={"page"})
-    after = SetRejectedAside().apply(batch)
+    after = SetRejectedAside().apply(batch, SPEC)
     (letters,) = after.dead_letters
     assert letters["original"].to_list() == originals
     assert letters["reason"].to_list() == ["malformed"] * len(originals)
@@ -152,7 +153,7 @@ def test_each_record_knows_where_it_lies_in_the_log() -> None:
     assert column(batch, "log_partition") == [1, 1, 3]
     assert column(batch, "log_offset") == [5, 6, 2**40]
     assert batch.ranges == (OffsetRange(1, 5, 7), OffsetRange(3, 2**40, 2**40 + 1))
-    assert batch.batch_id == f"1:5-7,3:{2**40}-{2**40 + 1}"
+    assert Pending(batch.ranges, SPEC, 7).batch_id == f"1:5-7,3:{2**40}-{2**40 + 1}"
 
 
 @pytest.mark.parametrize("fields", [(), ("page",)])

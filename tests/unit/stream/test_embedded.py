@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from streamgauge.stream.embedded import GROUP, EmbeddedRunner
 from streamgauge.stream.state import RunnerState
 from unit.stream.crashing import Crash, Fuse, Trouble, World, key_of
 from unit.stream.making import NOON_MS, event, naive_panes, rejected
+from unit.stream.naive import expected_sums, naive_sessions
 
 NewWorld = Callable[..., Awaitable[World]]
 PATIENCE_S = 20.0
@@ -60,6 +61,8 @@ class Expected:
         self.letters: list[tuple[Any, ...]] = []
         self._ends = dict.fromkeys(range(partitions), 0)
         self._highest: dict[tuple[str, int], int] = {}
+        self._ids: set[tuple[str, int]] = set()
+        self.duplicates: list[tuple[Any, ...]] = []
 
     def add(self, envelopes: Sequence[Envelope]) -> None:
         for one in envelopes:
@@ -71,6 +74,15 @@ class Expected:
             if one.rejection is not None:
                 self.letters.append((one.rejection.code, one.original, partition, offset))
                 continue
+            late_ms = one.received_at - one.timestamp
+            if late_ms < -5 * MINUTE_MS or (late_ms > DAY_MS and one.producer is None):
+                self.letters.append(("too_late" if late_ms > 0 else "too_far_ahead", None, partition, offset))
+                continue
+            if not one.event_id.startswith("sg-"):
+                if (one.event_id, partition) in self._ids:
+                    self.duplicates.append((one.event_id, partition, offset))
+                    continue
+                self._ids.add((one.event_id, partition))
             self.counted.append(one)
             properties = msgspec.json.encode(one.properties).decode()
             self.events.append(
@@ -104,15 +116,25 @@ def events_in(world: World) -> list[tuple[Any, ...]]:
 
 def letters_in(world: World) -> list[tuple[Any, ...]]:
     return [
-        (row["reason"], row["original"], row["log_partition"], row["log_offset"])
+        (row["reason"], None if row["reason"].startswith("too_") else row["original"], *place_of(row))
         for row in world.store.rows("dead_letter")
     ]
+
+
+def place_of(row: Mapping[str, Any]) -> tuple[int, int]:
+    return row["log_partition"], row["log_offset"]
 
 
 async def check(world: World, expected: Expected) -> None:
     assert world.store.panes(world.spec.rollups) == naive_panes(expected.counted, world.spec.rollups)
     assert sorted(events_in(world)) == sorted(expected.events)
-    assert sorted(letters_in(world)) == sorted(expected.letters)
+    assert sorted(letters_in(world), key=repr) == sorted(expected.letters, key=repr)
+    duplicates = [(row["event_id"], *place_of(row)) for row in world.store.rows("duplicates")]
+    assert sorted(duplicates) == sorted(expected.duplicates)
+    sessions = world.store.sessions()
+    naive = naive_sessions(expected.counted, world.spec.session_gap_ms, 0)
+    assert {one._replace(is_open=True) for one in sessions} == naive
+    assert world.store.session_sums() == expected_sums(sessions)
     with contextlib.closing(RunnerState(world.state_file)) as state:
         ends = await world.log.end_offsets()
         assert state.pending() is None
@@ -120,9 +142,11 @@ async def check(world: World, expected: Expected) -> None:
         assert await world.log.committed(GROUP) == ends
 
 
-def item(name: str, user: str, at_ms: int, numbered: tuple[str, int] | None, properties: dict[str, Any]) -> Envelope:
+def item(  # noqa: PLR0917 - hypothesis names them
+    name: str, user: str, at_ms: int, numbered: tuple[str, int] | None, event_id: str, properties: dict[str, Any]
+) -> Envelope:
     producer, sequence = numbered or (None, None)
-    fields = {"user_id": user, "producer": producer, "sequence": sequence}
+    fields = {"user_id": user, "producer": producer, "sequence": sequence, "received_at": NOON_MS, "event_id": event_id}
     if name == "bad":
         return rejected(str(properties), event_id=user, producer=producer, sequence=sequence)
     return msgspec.structs.replace(event(name, at_ms, **fields), properties=properties)
@@ -132,10 +156,19 @@ ITEMS = st.builds(
     item,
     name=st.sampled_from(["a", "b", "bad"]),
     user=st.sampled_from(["u0", "u1", "u2", "u3", "u4"]),
-    at_ms=st.sampled_from([NOON_MS, NOON_MS + 1, NOON_MS + MINUTE_MS, NOON_MS - DAY_MS, NOON_MS - 3 * DAY_MS]),
+    at_ms=st.sampled_from(
+        [NOON_MS + minutes * MINUTE_MS for minutes in (0, 1, 10, -30, -50, -24 * 60, -24 * 60 - 1, -3 * 24 * 60)]
+    ),
     numbered=st.none() | st.tuples(st.sampled_from(["p", "q"]), st.integers(0, 5)),
+    event_id=st.sampled_from(["sg-1", "i1", "i2", "i3", "i4", "i5", "i6", "i7"]),
     properties=st.fixed_dictionaries(
-        {}, optional={"x": st.sampled_from(["p", 1, ""]), "y": st.sampled_from([1, 2.5, -3, "4", "no"])}
+        {},
+        optional={
+            "page": st.sampled_from(["/a", "/b", ""]),
+            "country": st.sampled_from(["DE", "FR"]),
+            "x": st.sampled_from(["p", 1, ""]),
+            "y": st.sampled_from([1, 2.5, -3, "4", "no"]),
+        },
     ),
 )
 TROUBLES: st.SearchStrategy[Trouble] = st.sampled_from(["fine", "refused", "torn", "answer lost"])
@@ -167,17 +200,19 @@ async def test_whatever_crashes_and_fails_everything_is_counted_exactly_once(
     await world.close()
 
 
-@pytest.mark.parametrize("steps", range(18))
+@pytest.mark.parametrize("steps", range(22))
 async def test_a_crash_at_any_step_of_a_commit_neither_loses_nor_repeats_anything(
     new_world: NewWorld, steps: int
 ) -> None:
     world, expected = await new_world(*ROLLUPS), Expected(3)
-    first = [event("a", user_id=f"u{n}", producer="p", sequence=n, x="p", y=n) for n in range(6)]
+    first = [event("a", user_id=f"u{n}", producer="p", sequence=n, x="p", y=n, event_id=f"i{n}") for n in range(6)]
+    first.append(event("a", user_id="u1", event_id="i1", received_at=NOON_MS + 1))
+    first.append(event("a", NOON_MS - 2 * DAY_MS, user_id="u1", received_at=NOON_MS))
     await world.append(*first, rejected("{", event_id="x"))
     expected.add([*first, rejected("{", event_id="x")])
-    # Two steps each: telling the log at the start, begin, four tables, finish, telling the log.
-    assert await world.work_off(Fuse(steps)) == (steps >= 16)
-    later = [*first[3:], event("a", user_id="u1", x="p", y=100, producer="p", sequence=6)]
+    # Two steps each: telling the log at the start, begin, six tables, finish, telling the log.
+    assert await world.work_off(Fuse(steps)) == (steps >= 20)
+    later = [*first[3:6], event("a", user_id="u1", x="p", y=100, producer="p", sequence=6)]
     await world.append(*later)
     expected.add(later)
     assert await world.work_off()
@@ -219,7 +254,7 @@ async def test_a_stop_while_nothing_is_to_do_ends_at_once(new_world: NewWorld) -
 
 async def test_a_runner_whose_unread_records_have_expired_has_no_lag_and_stops_at_once(new_world: NewWorld) -> None:
     world = await new_world(COUNT)
-    await world.append(event(), event(user_id="u"))
+    await world.append(event(event_id="sg-id"), event(user_id="u"))
     later_ms = NOON_MS + 30 * DAY_MS
     world.clock.advance(30 * DAY_MS)
     await world.append(event(at_ms=later_ms, user_id="u"))

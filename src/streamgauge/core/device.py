@@ -6,8 +6,6 @@ import re
 from functools import lru_cache
 from typing import Final, Literal
 
-from ua_parser import parse
-
 Device = Literal["desktop", "mobile", "tablet", "bot", "tv", "other"]
 
 _AGENT_CHARS_MAX: Final = 1_024
@@ -57,10 +55,15 @@ _DESKTOP: Final = re.compile(
 )
 
 
-@lru_cache(maxsize=16_384)
 def device_of(user_agent: str) -> Device:
     """The class of a user agent. `bot` is anything that no person sits in front of, `other` what can't be told."""
-    agent = user_agent[:_AGENT_CHARS_MAX]
+    return _device_of(user_agent[:_AGENT_CHARS_MAX])  # cut before it is remembered: texts of strangers fill the cache
+
+
+@lru_cache(maxsize=8_192)
+def _device_of(agent: str) -> Device:
+    from ua_parser import parse  # noqa: PLC0415 (33 MiB, which a server that meets no browser never needs)
+
     found = parse(agent)
     product = found.device.family if found.device else ""
     system = found.os.family if found.os else ""

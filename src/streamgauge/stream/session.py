@@ -1,0 +1,485 @@
+"""Session windows: the events of one user that are less than a gap apart.
+
+The events of a batch are first made into runs, the sessions that they would be alone, by sorting. Then each run joins
+what it touches of its user's sessions. All of a user's sessions are a chain, newest first; nearly always a run only
+concerns the newest, and all runs of that kind are done at once, in columns. The others (a late event before the newest
+session, which may also join two into one) are done one by one.
+
+Closed sessions stay in memory for as long as a late event may still join them. What a session has added to the rollups
+is taken back when it changes, and added anew.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from streamgauge.core.keytable import KeyTable
+from streamgauge.model import MINUTE_MS, SESSION_METRICS
+from streamgauge.stream.hashes import hashes_of
+from streamgauge.stream.journal import Blocks, Journal, StateChange
+from streamgauge.stream.spec import PipelineSpec
+
+FIELDS: Final = frozenset({"page", "country", "device"})
+"""The properties that a session takes from its events."""
+
+PAGE_VIEW: Final = "page_view"
+"""The event that counts as a page view."""
+
+_NONE_MS: Final = np.iinfo(np.int64).max
+"""The time of a text that no event had."""
+
+_FIRSTS: Final = ("entry_page", "country", "device")
+"""Texts of the first event that has one; `exit_page` is that of the last."""
+
+_NUMBERS: Final = {
+    "opened": np.int64,
+    "start": np.int64,
+    "end": np.int64,
+    "received": np.int64,
+    "entry_page_ms": np.int64,
+    "exit_page_ms": np.int64,
+    "country_ms": np.int64,
+    "device_ms": np.int64,
+    "events": np.uint32,
+    "page_views": np.uint32,
+    "entry_page": np.int32,
+    "exit_page": np.int32,
+    "country": np.int32,
+    "device": np.int32,
+    "closed": np.bool_,
+}
+_TEXTS: Final = ("entry_page", "exit_page", "country", "device")
+_ANONYMOUS: Final = np.uint64(0xA5A5A5A5A5A5A5A5)
+"""Keeps the anonymous id 7 apart from the user 7."""
+
+_ANY_LENGTH: Final = 1 << 30
+
+_REWRITE_BYTES_MIN: Final = 4 * 1024 * 1024
+
+Index = npt.NDArray[np.int64]
+Columns = dict[str, npt.NDArray[Any]]
+
+
+class SessionChanges(msgspec.Struct, frozen=True):
+    """What one batch did. `rows`: sessions as they are now, columns of the table `sessions`, times in ms. `closed`: by
+    how much the rollups change, a row for each minute (ms) of a start and each `SESSION_DIMENSIONS`, columns `p:name`
+    (null where unknown), with the metrics as columns."""
+
+    rows: pl.DataFrame
+    closed: pl.DataFrame
+
+
+class Sessions:
+    """All sessions of all users that an event may still join."""
+
+    name = "sessions"
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._journal = Journal(blocks)
+        self._whole_bytes = 0
+        self._newest_received_ms = 0
+        self._forgotten_early = 0
+        self._kept_at_last = 0
+        self._changed: pl.DataFrame | None = None
+        self._clear()
+        self._resume(blocks)
+
+    def _clear(self, room: int = 1) -> None:
+        room = max(1, room)  # so that there is something to look at in the place of a user's head that isn't there
+        self._users = KeyTable(room)
+        self._user_names: list[str] = []
+        self._anonymous = np.zeros(0, dtype=np.bool_)
+        self._head = np.zeros(0, dtype=np.int64)
+        self._count = 0
+        self._columns: Columns = {name: np.zeros(room, dtype) for name, dtype in _NUMBERS.items()}
+        self._user = np.zeros(room, dtype=np.int64)
+        self._older = np.zeros(room, dtype=np.int64)
+        self._gone = np.zeros(room, dtype=np.bool_)
+        self._touched = np.zeros(room, dtype=np.bool_)
+        self._texts = [""]
+        self._codes = {"": 0}
+
+    # What is known of it
+
+    @property
+    def open_count(self) -> int:
+        kept = self._count
+        return int(np.count_nonzero(~self._columns["closed"][:kept] & ~self._gone[:kept]))
+
+    @property
+    def kept_count(self) -> int:
+        """Open ones, and closed ones that a late event may join."""
+        return self._count - int(np.count_nonzero(self._gone[: self._count]))
+
+    @property
+    def memory_bytes(self) -> int:
+        """About: texts are counted with 80 bytes each."""
+        arrays = [*self._columns.values(), self._user, self._older, self._gone, self._touched, self._head]
+        texts = 80 * (len(self._user_names) + len(self._texts))
+        return sum(array.nbytes for array in arrays) + self._users.memory_bytes + texts
+
+    @property
+    def forgotten_early(self) -> int:
+        """Sessions that were closed or forgotten before their time since the start, because of `sessions_max`."""
+        return self._forgotten_early
+
+    def oldest_open_ms(self) -> int | None:
+        """The start of the oldest open session; None where none is open."""
+        kept = self._count
+        is_open = ~self._columns["closed"][:kept] & ~self._gone[:kept]
+        return int(self._columns["start"][:kept][is_open].min()) if is_open.any() else None
+
+    def has_due(self, watermark_ms: int, spec: PipelineSpec) -> bool:
+        """Whether a session could be closed now."""
+        return self._due(watermark_ms, spec).size > 0
+
+    # A batch
+
+    def apply(self, events: pl.DataFrame, watermark_ms: int, version: int, spec: PipelineSpec) -> SessionChanges:
+        """Take in the events of a batch, then close what no further event in time can join: where the watermark is a
+        gap past the end. `version` of the rows; it rises from batch to batch."""
+        self._make_room(watermark_ms, spec)
+        self._batch_touched: list[Index] = []
+        self._before: list[pl.DataFrame] = []
+        if events.height:
+            self._take_in(events, spec)
+        due = self._due(watermark_ms, spec)
+        self._columns["closed"][due] = True
+        changed = np.unique(np.concatenate([*self._batch_touched, due]))
+        self._touched[changed] = False
+        present = changed[~self._gone[changed]]
+        after = self._contribution(present[self._columns["closed"][present]], 1)
+        rows = self._frame(changed)
+        self._changed = rows
+        return SessionChanges(_stored(rows, version), _summed([*self._before, after]))
+
+    def changes(self) -> StateChange | None:
+        rows, self._changed = self._changed, None
+        if rows is None or not rows.height:
+            return None
+        if self._journal.size_bytes > max(_REWRITE_BYTES_MIN, 3 * self._whole_bytes):
+            block = _pack(self._frame(np.flatnonzero(~self._gone[: self._count])))
+            self._whole_bytes = len(block)
+            return self._journal.replace(block)
+        return self._journal.add(_pack(rows))
+
+    def _take_in(self, events: pl.DataFrame, spec: PipelineSpec) -> None:
+        gap_ms = spec.session_gap_ms
+        user, runs = self._runs(events, spec)
+        if not len(user):
+            return
+        first_of_user = np.flatnonzero(np.diff(user, prepend=-1))
+        rank = np.arange(len(user)) - np.repeat(first_of_user, np.diff(first_of_user, append=len(user)))
+        for turn in range(int(rank.max()) + 1):
+            at = np.flatnonzero(rank == turn) if turn or rank.any() else np.arange(len(user))
+            head = self._head[user[at]]
+            newest_start = np.where(head >= 0, self._columns["start"][head], 0)
+            newest_end = np.where(head >= 0, self._columns["end"][head], 0)
+            is_late = (head >= 0) & (runs["start"][at] < newest_start)
+            joins = (head >= 0) & ~is_late & (runs["start"][at] - newest_end < gap_ms)
+            opens = ~is_late & ~joins
+            if joins.any():
+                self._join(head[joins], {name: column[at[joins]] for name, column in runs.items()})
+            if opens.any():
+                self._open(user[at[opens]], {name: column[at[opens]] for name, column in runs.items()}, head[opens])
+            for run in at[is_late]:
+                self._join_late(int(user[run]), {name: column[run : run + 1] for name, column in runs.items()}, gap_ms)
+
+    def _runs(self, events: pl.DataFrame, spec: PipelineSpec) -> tuple[Index, Columns]:
+        """The user (slot) and the columns of each run, by user and then time."""
+        keyed = events.select(
+            pl.coalesce("user_id", "anonymous_id").alias("user"),
+            pl.col("user_id").is_null().alias("anonymous"),
+            "timestamp",
+            "received_at",
+            (pl.col("event") == PAGE_VIEW).alias("page_view"),
+            *[pl.col(f"p:{name}").alias(name) for name in sorted(FIELDS)],
+        ).drop_nulls("user")
+        slots = self._user_slots(keyed["user"], keyed["anonymous"].to_numpy())
+        time_ms = keyed["timestamp"].to_numpy()
+        order = np.lexsort((time_ms, slots))  # stable: of equal times the first in the log stays first
+        slots, time_ms = slots[order], time_ms[order]
+        if not len(slots):
+            return slots, {}
+        begins = (np.diff(slots, prepend=-1) != 0) | (np.diff(time_ms, prepend=0) >= spec.session_gap_ms)
+        first = np.flatnonzero(begins)
+        last = np.append(first[1:], len(slots)) - 1
+        runs: Columns = {
+            "opened": time_ms[first],
+            "start": time_ms[first],
+            "end": time_ms[last],
+            "received": np.maximum.reduceat(keyed["received_at"].to_numpy()[order], first),
+            "events": (last - first + 1).astype(np.uint32),
+            "page_views": np.add.reduceat(keyed["page_view"].to_numpy()[order].astype(np.uint32), first),
+            "closed": np.zeros(len(first), dtype=np.bool_),
+        }
+        self._newest_received_ms = max(self._newest_received_ms, int(runs["received"].max()))
+        for name, field in (("entry_page", "page"), ("country", "country"), ("device", "device")):
+            codes = self._codes_of(keyed[field], spec.dimension_chars_max)[order]
+            places = np.where(codes > 0, np.arange(len(codes)), len(codes))
+            place = np.minimum.reduceat(places, first)
+            found = _text_at(place, place <= last, codes, time_ms)
+            runs |= {name: found["code"], f"{name}_ms": found["ms"]}
+            if field == "page":
+                place = np.maximum.reduceat(np.where(codes > 0, np.arange(len(codes)), -1), first)
+                found = _text_at(place, place >= first, codes, time_ms)
+                runs |= {"exit_page": found["code"], "exit_page_ms": np.where(place >= first, found["ms"], -1)}
+        return slots[first], runs
+
+    def _user_slots(self, users: pl.Series, anonymous: npt.NDArray[np.bool_]) -> Index:
+        if not len(users):
+            return np.zeros(0, dtype=np.int64)
+        high, low = hashes_of(users)
+        known = len(self._users)
+        slots = self._users.insert(np.where(anonymous, high ^ _ANONYMOUS, high), low)
+        new = len(self._users) - known
+        if new:
+            found, first_at = np.unique(slots, return_index=True)
+            first_at = first_at[found >= known]
+            self._user_names += users.gather(first_at).to_list()
+            self._anonymous = np.append(self._anonymous, anonymous[first_at])
+            self._head = np.append(self._head, np.full(new, -1, dtype=np.int64))
+        return slots
+
+    def _codes_of(self, texts: pl.Series, chars_max: int) -> npt.NDArray[np.int32]:
+        """A number for each text, the same as for equal ones before; 0 for null and the empty text."""
+        uniques = texts.unique().drop_nulls()
+        if not len(uniques):
+            return np.zeros(len(texts), dtype=np.int32)
+        codes = [self._code(text[:chars_max]) for text in uniques]
+        return texts.replace_strict(uniques, codes, default=0, return_dtype=pl.Int32).to_numpy()
+
+    def _code(self, text: str) -> int:
+        code = self._codes.setdefault(text, len(self._texts))
+        if code == len(self._texts):
+            self._texts.append(text)
+        return code
+
+    # Runs to sessions
+
+    def _open(self, user: Index, runs: Columns, older: Index) -> Index:
+        """New sessions; `older` are the next in their chains. They are the newest of their users."""
+        added = np.arange(self._count, self._count + len(user))
+        self._grow(self._count + len(user))
+        for name, column in runs.items():
+            self._columns[name][added] = column
+        self._user[added], self._older[added] = user, older
+        self._gone[added] = False
+        self._head[user] = added
+        self._count += len(user)
+        self._touch(added)
+        return added
+
+    def _join(self, sessions: Index, runs: Columns) -> None:
+        """Add a run to each of these sessions, no session twice."""
+        self._touch(sessions)
+        columns = self._columns
+        for name in _FIRSTS:
+            earlier = runs[f"{name}_ms"] < columns[f"{name}_ms"][sessions]
+            columns[name][sessions[earlier]] = runs[name][earlier]
+            columns[f"{name}_ms"][sessions[earlier]] = runs[f"{name}_ms"][earlier]
+        later = runs["exit_page_ms"] >= columns["exit_page_ms"][sessions]
+        columns["exit_page"][sessions[later]] = runs["exit_page"][later]
+        columns["exit_page_ms"][sessions[later]] = runs["exit_page_ms"][later]
+        columns["start"][sessions] = np.minimum(columns["start"][sessions], runs["start"])
+        for name in ("end", "received"):
+            columns[name][sessions] = np.maximum(columns[name][sessions], runs[name])
+        for name in ("events", "page_views"):
+            columns[name][sessions] += runs[name]
+
+    def _join_late(self, user: int, run: Columns, gap_ms: int) -> None:
+        """A run that begins before the newest session of its user."""
+        start, end = int(run["start"][0]), int(run["end"][0])
+        newer, met = -1, []
+        session = int(self._head[user])
+        while session >= 0 and end <= int(self._columns["start"][session]) - gap_ms:
+            newer, session = session, int(self._older[session])
+        while session >= 0 and start - int(self._columns["end"][session]) < gap_ms:
+            met.append(session)
+            session = int(self._older[session])
+        if met:
+            self._merge(newer, met, run)
+        else:
+            head = int(self._head[user])
+            added = int(self._open(np.array([user]), run, np.array([session]))[0])
+            if newer >= 0:
+                self._head[user], self._older[newer] = head, added
+
+    def _merge(self, newer: int, met: list[int], run: Columns) -> None:
+        """Make one session of the run and those that it meets, newest first: that which began first remains."""
+        *absorbed, remaining = met
+        target = np.array([remaining])
+        self._join(target, run)
+        for session in reversed(absorbed):
+            self._touch(np.array([session]))
+            self._join(target, {name: column[session : session + 1] for name, column in self._columns.items()})
+            self._gone[session] = True
+        if absorbed:
+            if newer >= 0:
+                self._older[newer] = remaining
+            else:
+                self._head[self._user[remaining]] = remaining
+
+    def _touch(self, sessions: Index) -> None:
+        """Before they are changed: take back what they have added to the rollups. They are open until the sweep."""
+        fresh = sessions[~self._touched[sessions]]
+        self._touched[fresh] = True
+        self._batch_touched.append(fresh)
+        was_closed = fresh[self._columns["closed"][fresh]]
+        if was_closed.size:
+            self._before.append(self._contribution(was_closed, -1))
+            self._columns["closed"][was_closed] = False
+
+    # Closing
+
+    def _due(self, watermark_ms: int, spec: PipelineSpec) -> Index:
+        kept = self._count
+        is_open = ~self._columns["closed"][:kept] & ~self._gone[:kept]
+        return np.flatnonzero(is_open & (self._columns["end"][:kept] <= watermark_ms - spec.session_gap_ms))
+
+    def _contribution(self, sessions: Index, sign: int) -> pl.DataFrame:
+        """What closed sessions add to the rollups (`sign` 1), or take back (-1)."""
+        columns = self._columns
+        start = columns["start"][sessions]
+        return pl.DataFrame(
+            {
+                "timestamp": start - start % MINUTE_MS,
+                "p:country": self._texts_of("country", sessions),
+                "p:device": self._texts_of("device", sessions),
+                "p:entry_page": self._texts_of("entry_page", sessions),
+                "sessions": np.full(len(sessions), float(sign)),
+                "session_seconds": sign * (columns["end"][sessions] - start) / 1000,
+                "bounces": sign * (columns["events"][sessions] == 1).astype(np.float64),
+            }
+        )
+
+    # Memory
+
+    def _grow(self, needed: int) -> None:
+        room = len(self._user)
+        if needed <= room:
+            return
+        more = max(1024, needed, room + room // 2) - room
+        self._columns = {name: _longer(column, more) for name, column in self._columns.items()}
+        self._user, self._older = _longer(self._user, more), _longer(self._older, more)
+        self._gone, self._touched = _longer(self._gone, more), _longer(self._touched, more)
+
+    def _make_room(self, watermark_ms: int, spec: PipelineSpec) -> None:
+        """Now and then forget what no event in time can join; and the oldest where they are too many."""
+        if self._count < max(100_000, 2 * self._kept_at_last) and self._count <= spec.sessions_max:
+            return
+        kept = self._count
+        columns = self._columns
+        until_ms = spec.session_gap_ms + spec.allowed_lateness_ms
+        is_over = columns["closed"][:kept] & (columns["end"][:kept] + until_ms <= watermark_ms)
+        is_over &= columns["received"][:kept] + spec.allowed_lateness_ms <= self._newest_received_ms
+        stays = np.flatnonzero(~is_over & ~self._gone[:kept])
+        room = spec.sessions_max * 3 // 4
+        if len(stays) > spec.sessions_max:
+            closed = stays[columns["closed"][stays]]
+            surplus = len(stays) - room
+            oldest = closed[np.argsort(columns["end"][closed], kind="stable")[:surplus]]
+            self._forgotten_early += len(oldest)
+            stays = np.setdiff1d(stays, oldest, assume_unique=True)
+        self._load(self._frame(stays))
+        self._kept_at_last = self._count
+
+    # To the disk and back
+
+    def _frame(self, sessions: Index) -> pl.DataFrame:
+        """Sessions as rows that stand for themselves; `gone` are those that were merged into another."""
+        user = self._user[sessions]
+        names = self._user_names
+        columns = {
+            name: self._texts_of(name, sessions) if name in _TEXTS else pl.Series(self._columns[name][sessions])
+            for name in _NUMBERS
+        }
+        return pl.DataFrame(
+            {
+                "user": pl.Series([names[slot] for slot in user.tolist()], dtype=pl.String()),
+                "anonymous": self._anonymous[user],
+                **columns,
+                "gone": self._gone[sessions],
+            }
+        )
+
+    def _texts_of(self, name: str, sessions: Index) -> pl.Series:
+        codes, places = np.unique(self._columns[name][sessions], return_inverse=True)
+        texts = pl.Series([self._texts[code] or None for code in codes.tolist()], dtype=pl.String())
+        return texts.gather(places) if len(places) else texts
+
+    def _resume(self, blocks: Blocks) -> None:
+        if not blocks:
+            return
+        rows = pl.concat([pl.read_ipc(io.BytesIO(block)) for _, block in blocks])
+        newest = rows.unique(["user", "anonymous", "opened"], keep="last", maintain_order=True)
+        self._whole_bytes = len(blocks[0][1])
+        self._load(newest.filter(~pl.col("gone")))
+        self._kept_at_last = self._count
+
+    def _load(self, rows: pl.DataFrame) -> None:
+        """Have these sessions and no others."""
+        self._clear(rows.height)
+        if not rows.height:
+            return
+        rows = rows.sort("start")
+        user = self._user_slots(rows["user"], rows["anonymous"].to_numpy())
+        for name in _NUMBERS:
+            column = rows[name]
+            numbers = self._codes_of(column, _ANY_LENGTH) if name in _TEXTS else column.to_numpy()
+            self._columns[name] = numbers.copy()  # what comes from a frame can't be written to
+        self._user[:] = user
+        # Sorted by user and start, each is the next older of the one after it.
+        order = np.argsort(user, kind="stable")
+        before = np.where(np.diff(user[order], prepend=-1) == 0, np.roll(order, 1), -1)
+        self._older[order] = before
+        self._head[user[order]] = order  # of equal users, the last assignment stays: the newest
+        self._count = rows.height
+        self._newest_received_ms = max(self._newest_received_ms, int(self._columns["received"].max()))
+
+
+def _longer(column: npt.NDArray[Any], more: int) -> npt.NDArray[Any]:
+    return np.append(column, np.zeros(more, column.dtype))
+
+
+def _text_at(place: Index, there: npt.NDArray[np.bool_], codes: npt.NDArray[np.int32], time_ms: Index) -> Columns:
+    """Of each run, the code of a text and its time where it is `there`."""
+    safe = np.where(there, place, 0)
+    return {"code": np.where(there, codes[safe], 0).astype(np.int32), "ms": np.where(there, time_ms[safe], _NONE_MS)}
+
+
+def _summed(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    keys = ("timestamp", "p:country", "p:device", "p:entry_page")
+    sums = pl.concat(parts).group_by(keys, maintain_order=True).agg(pl.col(SESSION_METRICS).sum())
+    return sums.filter(pl.any_horizontal(pl.col(SESSION_METRICS) != 0))
+
+
+def _stored(rows: pl.DataFrame, version: int) -> pl.DataFrame:
+    texts = [pl.col(name).fill_null("") for name in _TEXTS]
+    return rows.select(
+        pl.col("user").alias("user_id"),
+        pl.col("anonymous").alias("is_anonymous"),
+        pl.col("opened").alias("opened_at"),
+        pl.col("start").alias("started_at"),
+        pl.col("end").alias("ended_at"),
+        "events",
+        "page_views",
+        *texts,
+        pl.col("closed").not_().alias("is_open"),
+        pl.col("received").alias("received_at"),
+        pl.lit(version, pl.UInt64).alias("version"),
+        pl.col("gone").cast(pl.UInt8).alias("is_deleted"),
+    )
+
+
+def _pack(rows: pl.DataFrame) -> bytes:
+    packed = io.BytesIO()
+    rows.write_ipc(packed, compression="lz4")
+    return packed.getvalue()

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamgauge.model import DAY_MS, MINUTE_MS, SESSION_METRICS, Envelope
+from streamgauge.stream.session import FIELDS, SessionChanges, Sessions
+from streamgauge.stream.spec import PipelineSpec
+from unit.stream.making import NOON_MS, decoded, event
+from unit.stream.naive import NaiveSession, expected_sums, naive_sessions
+
+GAP_MS = 30 * MINUTE_MS
+SPEC = PipelineSpec((), 10_000, 5_000, 512, session_gap_ms=GAP_MS)
+
+
+class Store:
+    """What the store holds after all changes: the newest row of each session, and the sums of the rollups."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._sums: Counter[tuple[Any, ...]] = Counter()
+
+    def take(self, changes: SessionChanges) -> None:
+        for row in changes.rows.iter_rows(named=True):
+            key = (row["user_id"], row["is_anonymous"], row["opened_at"])
+            assert row["version"] >= self._rows.get(key, row)["version"]
+            self._rows[key] = row
+        for row in changes.closed.iter_rows(named=True):
+            for metric in SESSION_METRICS:
+                place = (metric, row["timestamp"], row["p:country"], row["p:device"], row["p:entry_page"])
+                self._sums[place] += row[metric]
+
+    def sessions(self) -> set[NaiveSession]:
+        return {
+            NaiveSession(
+                row["user_id"],
+                row["is_anonymous"],
+                row["started_at"],
+                row["ended_at"],
+                row["events"],
+                row["page_views"],
+                row["entry_page"],
+                row["exit_page"],
+                row["country"],
+                row["device"],
+                row["is_open"],
+            )
+            for row in self._rows.values()
+            if not row["is_deleted"]
+        }
+
+    def sums(self) -> dict[tuple[Any, ...], float]:
+        return {place: round(value, 3) for place, value in self._sums.items() if round(value, 3)}
+
+
+class Run:
+    """Sessions that may be stopped and resumed between any two batches."""
+
+    def __init__(self, spec: PipelineSpec = SPEC) -> None:
+        self.spec, self.store, self.blocks = spec, Store(), list[tuple[int, bytes]]()
+        self.sessions = Sessions(self.blocks)
+        self._version = 0
+
+    def batch(self, envelopes: Sequence[Envelope], watermark_ms: int = 0) -> SessionChanges:
+        self._version += 1
+        events = decoded(*envelopes, fields=FIELDS).events if envelopes else decoded(event(), fields=FIELDS).events[:0]
+        changes = self.sessions.apply(events, watermark_ms, self._version, self.spec)
+        self.store.take(changes)
+        if (change := self.sessions.changes()) is not None:
+            self.blocks = [block for block in self.blocks if block[0] >= change.oldest_kept]
+            self.blocks.append((change.number, change.block))
+        return changes
+
+    def restart(self) -> None:
+        self.sessions = Sessions(self.blocks)
+
+
+def test_events_less_than_the_gap_apart_are_one_session_and_exactly_the_gap_begins_another() -> None:
+    run = Run()
+    run.batch([event(at_ms=NOON_MS, user_id="u"), event(at_ms=NOON_MS + GAP_MS - 1, user_id="u")])
+    run.batch([event(at_ms=NOON_MS + 2 * GAP_MS - 1, user_id="u")])
+    spans = sorted((one.start_ms, one.end_ms, one.events) for one in run.store.sessions())
+    assert spans == [(NOON_MS, NOON_MS + GAP_MS - 1, 2), (NOON_MS + 2 * GAP_MS - 1, NOON_MS + 2 * GAP_MS - 1, 1)]
+
+
+def test_an_open_session_is_visible_at_once_and_updated_in_place() -> None:
+    run = Run()
+    first = run.batch([event(at_ms=NOON_MS, user_id="u", page="/in")]).rows
+    second = run.batch([event(at_ms=NOON_MS + 1000, user_id="u", page="/out")]).rows
+    assert first.select("user_id", "opened_at").equals(second.select("user_id", "opened_at"))
+    (session,) = run.store.sessions()
+    assert session.is_open
+    assert (session.entry_page, session.exit_page, session.page_views) == ("/in", "/out", 2)
+
+
+def test_a_session_is_counted_once_when_the_watermark_is_a_gap_past_its_end_and_not_before() -> None:
+    run = Run()
+    run.batch([event(at_ms=NOON_MS, user_id="u")], NOON_MS)
+    assert run.batch([], NOON_MS + GAP_MS - 1).rows.height == 0
+    assert run.store.sums() == {}
+    assert run.sessions.has_due(NOON_MS + GAP_MS, SPEC)
+    run.batch([], NOON_MS + GAP_MS)
+    run.batch([], NOON_MS + 2 * GAP_MS)
+    assert run.store.sums() == expected_sums(run.store.sessions())
+    assert not run.sessions.has_due(NOON_MS + 9 * GAP_MS, SPEC)
+    assert {place[0] for place in run.store.sums()} == {"sessions", "bounces"}
+
+
+def test_a_late_event_joins_two_closed_sessions_to_one_and_their_counts_are_taken_back() -> None:
+    run = Run()
+    run.batch([event(at_ms=NOON_MS, user_id="u"), event(at_ms=NOON_MS + GAP_MS + 60_000, user_id="u")])
+    run.batch([], NOON_MS + 9 * GAP_MS)
+    assert sum(value for place, value in run.store.sums().items() if place[0] == "sessions") == 2
+    run.batch([event(at_ms=NOON_MS + 10 * MINUTE_MS, user_id="u")], NOON_MS + 9 * GAP_MS)
+    (session,) = run.store.sessions()
+    assert (session.start_ms, session.end_ms, session.events) == (NOON_MS, NOON_MS + GAP_MS + 60_000, 3)
+    assert run.store.sums() == expected_sums([session])
+
+
+def test_a_late_event_that_extends_a_closed_session_past_the_watermark_opens_it_again() -> None:
+    run = Run()
+    run.batch([event(at_ms=NOON_MS, user_id="u")])
+    run.batch([], NOON_MS + GAP_MS)
+    run.batch([event(at_ms=NOON_MS + 60_000, user_id="u")], NOON_MS + GAP_MS)
+    assert run.store.sums() == {}
+    assert [one.is_open for one in run.store.sessions()] == [True]
+
+
+def test_events_of_nobody_make_no_session_and_an_anonymous_id_is_no_user_id() -> None:
+    run = Run()
+    run.batch([event(), event(user_id="7"), event(anonymous_id="7"), event(user_id="7", anonymous_id="8")])
+    assert sorted((one.user, one.is_anonymous, one.events) for one in run.store.sessions()) == [
+        ("7", False, 2),
+        ("7", True, 1),
+    ]
+
+
+def test_the_oldest_open_session_is_known() -> None:
+    run = Run()
+    assert run.sessions.oldest_open_ms() is None
+    run.batch([event(at_ms=NOON_MS, user_id="u"), event(at_ms=NOON_MS - GAP_MS, user_id="v")], NOON_MS - GAP_MS)
+    assert run.sessions.oldest_open_ms() == NOON_MS - GAP_MS
+    run.batch([], NOON_MS)
+    assert run.sessions.oldest_open_ms() == NOON_MS
+
+
+USERS = st.sampled_from([{"user_id": "a"}, {"user_id": "b"}, {"anonymous_id": "a"}, {}])
+TEXTS = st.sampled_from([None, "", "x", "y", "é\U0001f600"])
+ITEMS = st.builds(
+    lambda minute, user, name, page, country, device: event(
+        name,
+        NOON_MS + minute * 5 * MINUTE_MS,
+        **user,
+        **{key: text for key, text in (("page", page), ("country", country), ("device", device)) if text is not None},
+    ),
+    st.integers(0, 60),
+    USERS,
+    st.sampled_from(["page_view", "click"]),
+    TEXTS,
+    TEXTS,
+    TEXTS,
+)
+BATCHES = st.lists(st.tuples(st.lists(ITEMS, max_size=8), st.integers(0, 80), st.booleans()), max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(BATCHES)
+def test_however_events_come_the_sessions_are_those_of_the_sorted_list(
+    batches: list[tuple[list[Envelope], int, bool]],
+) -> None:
+    """Out of order, in any batches, with closing and restarts between them."""
+    run, came, watermark_ms = Run(), list[Envelope](), 0
+    for envelopes, minute, restarts in batches:
+        watermark_ms = max(watermark_ms, NOON_MS + minute * 5 * MINUTE_MS)
+        run.batch(envelopes, watermark_ms)
+        came += envelopes
+        if restarts:
+            run.restart()
+        expected = naive_sessions(came, GAP_MS, watermark_ms)
+        assert run.store.sessions() == expected
+        assert run.store.sums() == expected_sums(expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(ITEMS, min_size=1, max_size=30), min_size=3, max_size=6), st.randoms())
+def test_forgetting_what_no_event_in_time_can_join_changes_nothing(batches: list[list[Envelope]], random: Any) -> None:
+    """As many sessions of others as it takes to make the memory look for some to forget."""
+    spec = msgspec.structs.replace(SPEC, allowed_lateness_ms=DAY_MS, sessions_max=1_000_000)
+    run, came = Run(spec), list[Envelope]()
+    crowd = pl.DataFrame({"n": range(110_000)})
+    run.batch(batches[0])
+    events = decoded(event(user_id="c", at_ms=NOON_MS - 3 * DAY_MS), fields=FIELDS).events
+    many = events.drop("user_id").join(crowd.select(pl.format("crowd{}", "n").alias("user_id")), how="cross")
+    run.sessions.apply(many.select(events.columns), NOON_MS, 2, spec)
+    run.sessions.changes()
+    came += batches[0]
+    for envelopes in batches[1:]:
+        run.batch(envelopes, NOON_MS + 10 * MINUTE_MS)
+        came += envelopes
+    assert run.sessions.kept_count < 1_000
+    assert run.store.sessions() == naive_sessions(came, GAP_MS, NOON_MS + 10 * MINUTE_MS)
+
+
+def test_over_the_limit_of_memory_the_oldest_closed_sessions_are_forgotten_and_it_is_counted() -> None:
+    spec = msgspec.structs.replace(SPEC, sessions_max=1_000)
+    run = Run(spec)
+    run.batch([event(at_ms=NOON_MS + number, user_id=f"u{number}") for number in range(1_500)], NOON_MS + DAY_MS)
+    run.batch([event(at_ms=NOON_MS + DAY_MS, user_id="new")], NOON_MS + DAY_MS)
+    assert run.sessions.kept_count <= 1_000
+    assert run.sessions.forgotten_early == 750
+    assert len(run.store.sessions()) == 1_501
+
+
+@pytest.mark.parametrize("count", [200_000])
+def test_a_hundred_thousand_open_sessions_take_less_than_a_tenth_of_a_gibibyte(count: int) -> None:
+    run = Run()
+    events = decoded(event(user_id="c", page="/a"), fields=FIELDS).events
+    crowd = pl.DataFrame({"n": range(count)}).select(pl.format("user-{}", "n").alias("user_id"))
+    many = events.drop("user_id").join(crowd, how="cross").select(events.columns)
+    run.sessions.apply(many, NOON_MS, 1, SPEC)
+    assert run.sessions.open_count == count
+    assert run.sessions.memory_bytes < count * 1024**3 / 1_000_000
