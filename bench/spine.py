@@ -70,17 +70,17 @@ def measure(folder: Path, seconds: float, connections: int, batch: int) -> dict[
 class Server:
     """`streamgauge up` as a user starts it, on a free port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
+        self._command = [sys.executable, "-m", "streamgauge", "up", "--data", str(folder), "--port", str(self.port)]
+        self._command += options
 
     def __enter__(self) -> Server:
         began_s = time.perf_counter()
-        command = [sys.executable, "-m", "streamgauge", "up", "--data", str(self._folder), "--port", str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
         while not self._is_ready():
             time.sleep(0.02)
         self.start_s = time.perf_counter() - began_s
@@ -91,18 +91,22 @@ class Server:
         if self._process.wait(30) != 0:
             sys.exit(f"the server ended with {self._process.returncode}")
 
-    def load(self, seconds: float, connections: int, batch: int) -> dict[str, float]:
-        arguments = [str(argument) for argument in ("127.0.0.1", self.port, seconds, connections, batch)]
+    def kill9(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def load(self, seconds: float, connections: int, batch: int, repeat_each: int = 0) -> dict[str, float]:
+        arguments = [str(argument) for argument in ("127.0.0.1", self.port, seconds, connections, batch, repeat_each)]
         command = [sys.executable, str(Path(__file__).with_name("load.py")), *arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         return dict(json.loads(done.stdout))
 
     def wait_until_caught_up(self) -> None:
-        while self._self_metric("streamgauge_stream_lag_events") > 0:
+        while self.self_metric("streamgauge_stream_lag_events") > 0:
             time.sleep(0.05)
 
-    def counted(self) -> int:
-        answer = httpx.get(f"{self.url}/metrics?name=page_views&range=1d").raise_for_status()
+    def counted(self, metric: str = "page_views") -> int:
+        answer = httpx.get(f"{self.url}/metrics?name={metric}&range=1d").raise_for_status()
         return round(sum(point["value"] for point in answer.json()))
 
     def resident_mib(self) -> float:
@@ -121,7 +125,7 @@ class Server:
         except httpx.TransportError:
             return False
 
-    def _self_metric(self, name: str) -> float:
+    def self_metric(self, name: str) -> float:
         for line in httpx.get(f"{self.url}/-/metrics").text.splitlines():
             if line.startswith(f"{name} "):
                 return float(line.split()[1])

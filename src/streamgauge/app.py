@@ -12,17 +12,21 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from streamgauge.api.dead_letter import dead_letter_routes
 from streamgauge.api.errors import ErrorAnswers
 from streamgauge.api.events import EventsEndpoint, import_route
+from streamgauge.api.explain import explain_route
 from streamgauge.api.http import Front, create_http
 from streamgauge.api.live import LiveHub, live_route
 from streamgauge.api.metrics import metrics_routes
+from streamgauge.api.replays import replay_routes
 from streamgauge.api.state import state_routes
 from streamgauge.config import Settings
 from streamgauge.core.clock import Clock, SystemClock
@@ -41,18 +45,23 @@ from streamgauge.ingest.identity import EventIds
 from streamgauge.ingest.imports import ImportRegistry
 from streamgauge.log.sqlite import SqliteLog
 from streamgauge.log.sqlite_writer import LogStats
-from streamgauge.model import Freshness
+from streamgauge.model import SESSION_ROLLUPS, Freshness
 from streamgauge.profiles.copy import ProfileCopy
 from streamgauge.profiles.postgres import PostgresProfiles
 from streamgauge.profiles.refresh import ProfileRefresher
 from streamgauge.profiles.sqlite import SqliteProfiles, file_of
 from streamgauge.profiles.table import ProfileTable
+from streamgauge.query.dead_letter import DeadLetterService
+from streamgauge.query.explain import ExplainService
 from streamgauge.query.metrics import MetricsService
 from streamgauge.store.client import StoreClients, embedded_folder, migrate
 from streamgauge.store.reader import ClickHouseReader
+from streamgauge.store.rebuild import ClickHouseRebuild
 from streamgauge.store.tokens import forget_tokens_without_rows
 from streamgauge.store.writer import ClickHouseWriter
 from streamgauge.stream.embedded import EmbeddedRunner
+from streamgauge.stream.explain import panes_of
+from streamgauge.stream.replay import Replays
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import RunnerState
 
@@ -110,14 +119,27 @@ class System:
             publish=self._live.publish,
             batch_interval_ms=settings.stream.batch_interval_ms,
         )
+        self._replays = Replays(
+            log,
+            self._runner,
+            state,
+            pipeline(settings),
+            profiles=self._profiles,
+            open_store=lambda: (ClickHouseWriter(clients), ClickHouseRebuild(clients)),
+        )
         self._imports = ImportRegistry(data / "imports.db", self._runner.next_sequence)
         ingest = Ingest(log, clock, settings.ingest, metrics, EventIds())
         promoted = settings.store_tables.promoted_dimensions
-        queries = MetricsService(self._reader, settings.rollups, promoted, settings.query, clock)
+        queries = MetricsService(self._reader, (*settings.rollups, *SESSION_ROLLUPS), promoted, settings.query, clock)
+        explaining = ExplainService(self._reader, partial(panes_of, spec=pipeline(settings)))
+        letters = DeadLetterService(self._reader, settings.ingest.name_chars_max)
         errors = ErrorAnswers(metrics)
         routes = [
             import_route(self._imports),
             *metrics_routes(queries, self._freshness, metrics),
+            explain_route(explaining, self._freshness, metrics),
+            *dead_letter_routes(letters, metrics),
+            *replay_routes(self._replays),
             live_route(self._live),
             *state_routes(self._stages, metrics),
         ]
@@ -132,6 +154,7 @@ class System:
             serving := asyncio.create_task(server.serve(), name="server"),
             asyncio.create_task(self._refresher.run(), name="profiles"),
             runner := asyncio.create_task(self._run_pipeline(), name="runner"),
+            asyncio.create_task(self._replays.run(), name="replays"),
             asyncio.create_task(self._keep_retention(), name="retention"),
             asyncio.create_task(beside(stop), name="beside"),
         }
@@ -157,6 +180,7 @@ class System:
         await self._runner.run(pipeline(self._settings))
 
     async def close(self) -> None:
+        await asyncio.to_thread(self._replays.close)
         await self._log.close()
         self._imports.close()
         self._state.close()

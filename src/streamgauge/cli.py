@@ -18,6 +18,7 @@ from streamgauge import __version__
 from streamgauge.config import Settings, load_settings
 from streamgauge.core.errors import StreamgaugeError
 from streamgauge.feed.commands import import_app
+from streamgauge.feed.dead_letter_commands import dead_letter_app
 from streamgauge.profiles.commands import profiles_app
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML 
 
 
 application.add_typer(import_app, name="import")
+application.add_typer(dead_letter_app, name="dead-letter")
 application.add_typer(profiles_app, name="profiles")
 
 
@@ -93,6 +95,30 @@ def demo(
             await run_demo(_url(settings), SystemClock(), stop=stop, days=days, on_progress=display.show)
 
     _run(settings, shop)
+
+
+@application.command()
+def explain(
+    event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id.", show_default=False)],
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="The server.")] = "http://localhost:8080",
+) -> None:
+    """Say what became of an event: where it was counted, or why it wasn't. Exit code 1 where the id is not known."""
+    from streamgauge.feed.explain import fetch_explanation, print_explanation
+
+    print_explanation(_out, asyncio.run(fetch_explanation(url, event_id)))
+
+
+@application.command()
+def replay(
+    from_: Annotated[str, typer.Option("--from", help="Rebuild from here: 2026-01-01T00:00:00Z or milliseconds.")],
+    to: Annotated[str | None, typer.Option("--to", help="To here.", show_default="the end")] = None,
+    rollup: Annotated[str | None, typer.Option("--rollup", help="One metric.", show_default="all")] = None,
+    url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://localhost:8080",
+) -> None:
+    """Rebuild rollups from the log, in the running server, while it goes on counting."""
+    from streamgauge.feed.rebuild import rebuild
+
+    asyncio.run(rebuild(_out, url, {"from": from_, "to": to, "rollup": rollup}))
 
 
 def _run(settings: Settings, beside: Beside) -> None:

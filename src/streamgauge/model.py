@@ -139,11 +139,14 @@ class Freshness(msgspec.Struct, frozen=True, gc=False):
     those of a producer's backfill, may still be added to the past; while any wait, `lag_events` is not 0.
     `lag_ms` is how long the oldest event that is accepted but not yet queryable has been waiting; 0 when none is.
     `lag_events` is how many such events there are.
+    `sessions_complete_up_to_ms` is the same as the first for the rollups of sessions: the start of the oldest that is
+    open.
     """
 
     complete_up_to_ms: int
     lag_ms: int
     lag_events: int
+    sessions_complete_up_to_ms: int = 0
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -241,7 +244,30 @@ class LiveUpdate(msgspec.Struct, frozen=True):
     sample: tuple[EventSample, ...]
 
 
+ReplayPhase = Literal["reading", "replacing", "done", "failed"]
+
+
+class ReplayState(msgspec.Struct, frozen=True):
+    """How a replay goes. `read_events` of `total_events` of the log; times in ms, `[from_ms, to_ms)`."""
+
+    number: int
+    phase: ReplayPhase
+    from_ms: int
+    to_ms: int
+    metrics: tuple[str, ...]
+    read_events: int = 0
+    total_events: int = 0
+    problem: str = ""
+
+
 _MEASURES_OF_A_FIELD: Final[dict[str, Literal["sum", "min", "max"]]] = {"sum": "sum", "min": "min", "max": "max"}
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _DURATION: Final = re.compile(r"(\d{1,9})([smhdw])")
 _UNIT_MS: Final = {"s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS, "w": 7 * DAY_MS}
+
+SESSION_ROLLUPS: Final = (
+    Rollup("sessions", SESSION_DIMENSIONS),
+    Rollup("session_seconds", SESSION_DIMENSIONS, measure={"sum": "seconds"}),
+    Rollup("bounces", SESSION_DIMENSIONS),
+)
+"""How `SESSION_METRICS` are asked for."""

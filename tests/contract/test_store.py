@@ -102,7 +102,7 @@ class _Dying:
         return getattr(self._client, name)
 
 
-@pytest.mark.parametrize("statements", range(14))
+@pytest.mark.parametrize("statements", range(16))
 def test_a_migration_that_was_cut_off_goes_on(empty_store: StorePlace, statements: int) -> None:
     dying: Any = _Dying(empty_store.admin, statements)
     with pytest.raises(InterruptedError):

@@ -1,10 +1,13 @@
-import { type ReactNode, useCallback, useEffect, useState } from "react";
+import { type ReactNode, Suspense, lazy, useCallback, useEffect, useState } from "react";
 import { HelpDialog } from "./components/HelpDialog";
 import { ErrorWords } from "./components/Panel";
-import { ApiError, type Metric } from "./core/api";
+import type { Metric } from "./core/api";
+import { ApiError } from "./core/errors";
 import { formatFilter } from "./core/filters";
 import { plural, words } from "./core/names";
+import { untilLoaded } from "./core/retry";
 import { Dashboard } from "./panels/Dashboard";
+import { DeadLetterPanel } from "./panels/DeadLetterPanel";
 import { EmptyStart } from "./panels/EmptyStart";
 import { FirstEvent } from "./panels/FirstEvent";
 import { foreignFilters } from "./panels/questions";
@@ -14,8 +17,11 @@ import { useAddress, useApp, useMetrics } from "./state/hooks";
 import { useFirstEvent } from "./state/useFirstEvent";
 import { useShortcuts } from "./state/useShortcuts";
 
+const ExplainDialog = lazy(() => untilLoaded(() => import("./panels/ExplainDialog")));
+
 export function App(): ReactNode {
   const address = useAddress();
+  const { navigation } = useApp();
   const query = useMetrics();
   const [help, setHelp] = useState(false);
   const openHelp = useCallback(() => setHelp(true), []);
@@ -31,7 +37,8 @@ export function App(): ReactNode {
     <>
       <TopBar metric={isEmpty(metrics) ? undefined : metric} metrics={metrics} onHelp={openHelp} />
       <Page metric={metric} />
-      <HelpDialog open={help} onClose={() => setHelp(false)} />
+      <HelpDialog open={help} onClose={() => setHelp(false)} onExplain={() => navigation.explain("")} />
+      {address.explain !== null && <Suspense fallback={null}><ExplainDialog eventId={address.explain} /></Suspense>}
     </>
   );
 }
@@ -50,7 +57,7 @@ function Page({ metric }: { readonly metric: Metric | undefined }): ReactNode {
     const missing = new ApiError("unknown_metric", `There is no metric ‘${address.metric ?? ""}’`, `The metrics are: ${names || "none; add a rollup to the configuration"}`, 400);
     return <PageError error={missing} action="Show the first metric" onAction={() => navigation.go({ metric: null, filters: [] })} />;
   }
-  if (isEmpty(query.data)) return <EmptyStart />;
+  if (isEmpty(query.data)) return <><EmptyStart /><div className="page"><DeadLetterPanel whenNone={null} /></div></>;
   const foreign = foreignFilters(metric, address.filters);
   if (foreign.length > 0) {
     const has = metric.dimensions.map(plural).join(", ");

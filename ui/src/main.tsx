@@ -12,6 +12,7 @@ import "./styles/top.css";
 import "./styles/panels.css";
 import "./styles/charts.css";
 import "./styles/states.css";
+import "./styles/letters.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

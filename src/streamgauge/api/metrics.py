@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Operation, Parameter, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
-from streamgauge.api.times import rfc3339
+from streamgauge.api.times import freshness_headers, rfc3339
 from streamgauge.core.selfmetrics import SelfMetrics
-from streamgauge.model import Freshness, Rollup
+from streamgauge.model import SESSION_METRICS, Freshness, Rollup
 from streamgauge.query.metrics import Answer, Group, MetricsService
 
 _PARAMETERS = {
@@ -61,13 +62,15 @@ def _rows(answer: Answer) -> list[dict[str, Any]]:
 def _headers(answer: Answer, fresh: Freshness) -> dict[str, str]:
     question = answer.question
     step = {"Streamgauge-Step-Ms": str(question.step_ms)} if question.group_by is None else {}
+    limited = {"Streamgauge-Limited": question.group_by} if question.group_by and answer.is_limited else {}
+    if question.metric.name in SESSION_METRICS:  # a session is counted when it is closed, at the minute of its start
+        fresh = msgspec.structs.replace(fresh, complete_up_to_ms=fresh.sessions_complete_up_to_ms)
     return {
-        "Streamgauge-Complete-Up-To": rfc3339(fresh.complete_up_to_ms),
-        "Streamgauge-Lag-Ms": str(fresh.lag_ms),
+        **freshness_headers(fresh),
+        **limited,
         "Streamgauge-From": rfc3339(question.from_ms),
         "Streamgauge-To": rfc3339(question.to_ms),
         "Server-Timing": f"store;dur={answer.store_s * 1000:.1f}",
-        "Cache-Control": "no-store",
         **step,
     }
 

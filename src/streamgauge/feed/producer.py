@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -78,10 +78,31 @@ async def reach(client: httpx.AsyncClient) -> None:
     try:
         await client.get("/healthz")
     except httpx.TransportError as error:
-        raise FeedError(
-            f"no server answers at {client.base_url}: {_reason(error)}",
-            hint="start it with: streamgauge up, or give its address with --url",
-        ) from error
+        raise _unreachable(client, error) from error
+
+
+async def ask(client: httpx.AsyncClient, path: str, kind: type[T], parameters: Mapping[str, str | int]) -> T:
+    """What the server answers. Raises FeedError where it answers an error, in the server's words, or not at all."""
+    return await _answer(client, client.build_request("GET", path, params=parameters or None), kind)
+
+
+async def tell(client: httpx.AsyncClient, path: str, kind: type[T], content: Mapping[str, str | int]) -> T:
+    """The same, of a POST of one JSON object."""
+    return await _answer(client, client.build_request("POST", path, json=content), kind)
+
+
+async def _answer(client: httpx.AsyncClient, request: httpx.Request, kind: type[T]) -> T:
+    try:
+        response = await client.send(request)
+    except httpx.TransportError as error:
+        raise _unreachable(client, error) from error
+    if response.is_error:
+        message, hint = _message(response)
+        raise FeedError(message, hint=hint)
+    try:
+        return msgspec.json.decode(response.content, type=kind)
+    except msgspec.DecodeError as error:
+        raise _no_streamgauge(client, response) from error
 
 
 class Producer:
@@ -187,9 +208,18 @@ class Producer:
             message, hint = _message(response)
             if response.is_error:
                 raise FeedError(f"the server refused: {message} ({response.status_code})", hint=hint) from None
-            raise FeedError(
-                f"{self._client.base_url} doesn't answer like Streamgauge ({response.status_code})", hint="check --url"
-            ) from None
+            raise _no_streamgauge(self._client, response) from None
+
+
+def _unreachable(client: httpx.AsyncClient, error: httpx.TransportError) -> FeedError:
+    return FeedError(
+        f"no server answers at {client.base_url}: {_reason(error)}",
+        hint="start it with: streamgauge up, or give its address with --url",
+    )
+
+
+def _no_streamgauge(client: httpx.AsyncClient, response: httpx.Response) -> FeedError:
+    return FeedError(f"{client.base_url} doesn't answer like Streamgauge ({response.status_code})", hint="check --url")
 
 
 def _message(response: httpx.Response) -> tuple[str, str]:

@@ -31,11 +31,13 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`rows` are points without `group_by` in the question, and groups with it."""
+    """`rows` are points without `group_by` in the question, and groups with it. `is_limited`: there are more values of
+    the dimension than are told apart in a day."""
 
     question: Question
     rows: Sequence[Point] | Sequence[Group]
     store_s: float
+    is_limited: bool = False
 
 
 class MetricsService:
@@ -57,10 +59,10 @@ class MetricsService:
         """Raises InvalidRequest for what can't be asked, and what the reader raises."""
         question = parse_question(parameters, self._rollups, self._clock.now_ms(), self._limits)
         started_s = time.perf_counter()
-        rows = await (
-            self._series(question) if question.group_by is None else self._groups(question, question.group_by)
-        )
-        return Answer(question, rows, time.perf_counter() - started_s)
+        if question.group_by is None:
+            return Answer(question, await self._series(question), time.perf_counter() - started_s)
+        rows, is_limited = await self._groups(question, question.group_by)
+        return Answer(question, rows, time.perf_counter() - started_s, is_limited)
 
     async def newest_panes_ms(self) -> Mapping[str, int]:
         """Start of the newest pane of each metric that has any."""
@@ -84,10 +86,14 @@ class MetricsService:
         starts = step_starts(question.from_ms, question.to_ms, question.step_ms)
         return [Point(start, found.get(start, empty)) for start in starts]
 
-    async def _groups(self, question: Question, dimension: str) -> Sequence[Group]:
+    async def _groups(self, question: Question, dimension: str) -> tuple[Sequence[Group], bool]:
         plan = self._planner.breakdown(question, dimension)
         rows = await self._reader.query(plan.sql, plan.parameters)
-        groups = [Group(name, value) for name, value, _, _ in rows]
-        if rows and rows[0][3] > len(rows) and question.metric.measured.kind in ("count", "sum"):
-            groups.append(Group(OTHER, rows[0][2] - sum(group.value for group in groups)))
-        return groups
+        groups = [Group(name, value) for name, value, *_ in rows]
+        if not rows:
+            return groups, False
+        _, _, total, count, is_limited = rows[0]
+        if count > len(rows) and question.metric.measured.kind in ("count", "sum"):
+            told_apart = [group for group in groups if group.name != OTHER]
+            groups = [*told_apart, Group(OTHER, total - sum(group.value for group in told_apart))]
+        return groups, bool(is_limited)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from streamgauge.model import UNKNOWN
+from streamgauge.model import OTHER, UNKNOWN
 from streamgauge.query.question import Question
 from streamgauge.store.schema import promoted_column
 
@@ -32,11 +32,11 @@ class Planner:
         )
 
     def breakdown(self, question: Question, dimension: str) -> Plan:
-        """Rows (value of the dimension, value, and over all rows: their sum, their number), largest first, at most
-        `question.limit`; sums and counts of 0 are not among them."""
+        """Rows (value of the dimension, value, and over all rows: their sum, their number, whether one is `(other)`),
+        largest first, at most `question.limit`; sums and counts of 0 are not among them."""
         source = self._source(question)
         group = self._dimension(question, dimension, source.parameters, "group_by")
-        source.parameters.update(unknown=UNKNOWN, limit=question.limit)
+        source.parameters.update(unknown=UNKNOWN, other=OTHER, limit=question.limit)
         # Rows that add up to 0 are gone once the engine has merged them: a group of 0 is never listed, instead of
         # until some time.
         having = " HAVING value != 0" if _additive(question) else ""
@@ -44,7 +44,8 @@ class Planner:
             f"SELECT if({group} = '', {{unknown:String}}, {group}) AS name, {_value(question)} AS value {source.sql}"
         )
         return Plan(
-            f"SELECT name, value, sum(value) OVER (), count() OVER () FROM ({inner} GROUP BY name{having}) "
+            "SELECT name, value, sum(value) OVER (), count() OVER (), countIf(name = {other:String}) OVER () > 0 "
+            f"FROM ({inner} GROUP BY name{having}) "
             "ORDER BY value DESC, name LIMIT {limit:UInt32}",
             source.parameters,
         )

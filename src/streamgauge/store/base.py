@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -28,6 +28,22 @@ class StoreWriter(Protocol):
         last 50,000 pairs of a batch and a day that it has rows in, so always the newest batch as a whole.
         Raises `Unavailable`; the rows may then be written or not, or in part: try again with the same id.
         """
+        ...
+
+    def close(self) -> None: ...
+
+
+class StoreRebuild(Protocol):
+    """Replaces rollups by what a replay wrote to the tables `metrics_rebuilt` and `metrics_extremes_rebuilt`. Used from
+    one thread at a time, while nobody writes to the rollups. Raises Unavailable."""
+
+    def clear(self) -> None:
+        """Forget what an earlier replay wrote."""
+        ...
+
+    def replace(self, metrics: Collection[str], from_s: int, to_s: int) -> None:
+        """Make the panes of these metrics in `[from_s, to_s)` (s since 1970) those that were rebuilt, and no others.
+        Cut off at any point, it can be done again."""
         ...
 
     def close(self) -> None: ...

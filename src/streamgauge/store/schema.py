@@ -24,11 +24,11 @@ class Migration(msgspec.Struct, frozen=True):
     statements: Callable[[RetentionSettings], tuple[str, ...]]
 
 
-def _metrics() -> str:
+def _metrics(name: str = "metrics") -> str:
     # Additive rows: those of one (metric_name, timestamp, dimensions) are summed when parts are merged, so that
     # the panes of many micro-batches become one row. The map can't be in the key; its hash can.
     return f"""
-    CREATE TABLE IF NOT EXISTS metrics (
+    CREATE TABLE IF NOT EXISTS {name} (
         timestamp DateTime('UTC'),
         metric_name LowCardinality(String),
         value Float64,
@@ -42,10 +42,10 @@ def _metrics() -> str:
     """
 
 
-def _metrics_extremes() -> str:
+def _metrics_extremes(name: str = "metrics_extremes") -> str:
     # The same for measures that are not added: the least and the greatest of a window.
     return f"""
-    CREATE TABLE IF NOT EXISTS metrics_extremes (
+    CREATE TABLE IF NOT EXISTS {name} (
         timestamp DateTime('UTC'),
         metric_name LowCardinality(String),
         value_min SimpleAggregateFunction(min, Float64),
@@ -159,6 +159,9 @@ def _second(retention: RetentionSettings) -> tuple[str, ...]:
     return (
         _sessions(retention),
         _duplicates(retention),
+        # What a replay has counted so far.
+        _metrics("metrics_rebuilt"),
+        _metrics_extremes("metrics_extremes_rebuilt"),
         # What the user's profile added, one JSON object; empty where it added nothing.
         "ALTER TABLE events ADD COLUMN IF NOT EXISTS enriched String",
         "ALTER TABLE events ADD INDEX IF NOT EXISTS event_id_bloom event_id TYPE bloom_filter(0.01) GRANULARITY 1",

@@ -2,18 +2,20 @@
 
 How a micro-batch is committed, so that a crash between any two steps neither loses nor repeats anything:
 
-1. A range of offsets per partition is read; it begins where the last commit ended.
-2. The range is recorded as pending, on disk, before anything of it is written, with the pipeline and the watermark.
-3. The steps, windows and sessions turn it into rows. They see the records, what was recorded with them and the
-   committed state; and the profiles of users as they are now, which decide what an event is enriched with, never
-   whether it is counted.
+1. A range of offsets per partition is read; it begins where the one before it ended.
+2. The steps, windows and sessions turn it into rows. They see the records, the watermark of this moment and the state
+   after the batch before; and the profiles of users as they are now, which decide what an event is enriched with, never
+   whether it is counted. This may be done while the batch before is still being written: nothing of it leaves memory.
+3. When the batch before is committed, the range is recorded as pending, on disk, before anything of it is written, with
+   the pipeline and the watermark.
 4. The rows are inserted, table by table, each with a token made of the range. A store error is tried again with the
    same token; the store ignores a token that it has.
-5. Offsets, the state of the steps, the watermark and the end of the pending range are committed in one transaction.
+5. Offsets, what the steps remember more since the batch before, the watermark and the end of the pending range are
+   committed in one transaction.
 6. The log is told, for its lag and retention, and live listeners are.
 
-After a crash between 2 and 5 the pending range is still recorded, with the pipeline of that time: exactly it is read
-again, gives the same rows, and they are inserted with the same tokens. After a crash before 2 or after 5 there is
+After a crash between 3 and 5 the pending range is still recorded, with the pipeline of that time: exactly it is read
+again, gives the same rows, and they are inserted with the same tokens. After a crash before 3 or after 5 there is
 nothing to repeat. A token that the engine wrote down before its rows had their final name is forgotten when the store
 is opened (docs/adr/0006).
 
@@ -24,12 +26,14 @@ steps.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
 
+import msgspec
 import polars as pl
 import stamina
 
@@ -42,6 +46,7 @@ from streamgauge.model import Freshness, LiveUpdate
 from streamgauge.store.base import StoreWriter
 from streamgauge.stream.batch import Batch, decode
 from streamgauge.stream.enrich import Profiles
+from streamgauge.stream.journal import StateChange
 from streamgauge.stream.pipeline import Pipeline, wanted_fields
 from streamgauge.stream.rows import Output, live_update
 from streamgauge.stream.spec import PipelineSpec
@@ -60,8 +65,22 @@ _SWEEP_S: Final = 1.0
 _logger = logging.getLogger(__name__)
 
 
+class _Prepared(msgspec.Struct, frozen=True):
+    """A batch after step 2. `oldest_open_ms`: the start of the oldest session that is open after it. `oldest_ms` and
+    `newest_ms`: when its events were received; 0 without any."""
+
+    pending: Pending
+    batch: Batch
+    output: Output
+    changes: dict[str, StateChange]
+    oldest_open_ms: int | None
+    oldest_ms: int = 0
+    newest_ms: int = 0
+
+
 class EmbeddedRunner:
-    """`Runner` in this process: one thread does the work, the event loop only waits for it."""
+    """`Runner` in this process: three threads decode, transform and write, each a batch ahead of the next; the event
+    loop only waits for them."""
 
     def __init__(
         self,
@@ -86,13 +105,18 @@ class EmbeddedRunner:
         # What was accepted can be counted a moment later; what can't be accepted now has to be sent again.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stream", initializer=give_way)
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="stream-decode", initializer=give_way)
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="stream-write", initializer=give_way)
+        self._committing: asyncio.Future[None] | None = None
+        self._turn = asyncio.Lock()
+        self.session_watermark_ms = state.watermark_ms()
         self._stop = asyncio.Event()
         self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
         self._pipeline = Pipeline(state.blocks_of, profiles)
         self._batch_number = state.batch_number()
+        self._oldest_open_ms = self._pipeline.sessions.oldest_open_ms()
         self._watermarks: Watermarks | None = None
         self._idle = False
-        self._waiting_since_ms = self._newest_read_ms = clock.now_ms()
+        self._waiting_since_ms = clock.now_ms()
         self._stage = StageState("starting")
 
     async def run(self, spec: PipelineSpec) -> None:
@@ -112,12 +136,17 @@ class EmbeddedRunner:
                 batch = coming.result()
                 coming = asyncio.ensure_future(anext(batches))  # read and decode ahead while this one is worked on
                 await self._work_off(batch, spec)
+            async with self._turn:
+                await self._committed()
         finally:
             stopping.cancel()
             coming.cancel()
-            await asyncio.gather(coming, stopping, return_exceptions=True)
-            self._thread.shutdown(wait=True)
-            self._decoder.shutdown(wait=True)
+            committing = [self._committing] if self._committing is not None else []
+            for task in committing:
+                task.cancel()
+            await asyncio.gather(coming, stopping, *committing, return_exceptions=True)
+            for thread in (self._thread, self._decoder, self._writing):
+                thread.shutdown(wait=True)
             self._stage = StageState("stopping")
 
     def stop(self) -> None:
@@ -144,7 +173,10 @@ class EmbeddedRunner:
         # What came while there was nothing to do came just now: it is being read.
         lag_ms = max(0, now_ms - self._waiting_since_ms) if lag_events and not self._idle else 0
         complete_up_to_ms = self._watermarks.current_ms(now_ms, lagging) if self._watermarks else 0
-        return Freshness(complete_up_to_ms, lag_ms, lag_events)
+        sessions_ms = (
+            complete_up_to_ms if self._oldest_open_ms is None else min(complete_up_to_ms, self._oldest_open_ms)
+        )
+        return Freshness(complete_up_to_ms, lag_ms, lag_events, sessions_ms)
 
     async def _watermark_ms(self) -> int:
         try:
@@ -179,7 +211,9 @@ class EmbeddedRunner:
         except NotFound as error:
             await self._give_up(pending, error)
         else:
-            await self._commit(await self._decode(records, pending.spec), pending)
+            self._batch_number, self.session_watermark_ms = pending.number, pending.watermark_ms
+            batch = await self._decode(records, pending.spec)
+            await self._commit(await self._in_thread(self._transform, batch, pending))
 
     async def _give_up(self, pending: Pending, error: NotFound) -> None:
         """What the store took of a batch stays; the rest is gone with its records, and nothing could be done again."""
@@ -234,6 +268,11 @@ class EmbeddedRunner:
         """Wait for a batch, or for sessions that can be closed; False when there will be none, or when stopping and all
         is worked off."""
         either: set[asyncio.Future[Any]] = {coming, stopping}
+        if not coming.done():
+            await asyncio.sleep(0)  # it may be there in a moment
+        if not coming.done():
+            async with self._turn:
+                await self._committed()
         while not (stopping.done() or coming.done()):
             self._idle = await self._log.end_offsets() == self._next_offsets
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=_SWEEP_S)
@@ -249,7 +288,6 @@ class EmbeddedRunner:
 
     async def _work_off(self, batch: Batch, spec: PipelineSpec) -> None:
         started_s = asyncio.get_running_loop().time()
-        self._pass_over_expired({part.partition: part.start for part in batch.ranges})
         await self._begin(batch, spec)
         rest_s = self._batch_interval_s - (asyncio.get_running_loop().time() - started_s)
         if rest_s > 0 and not self._stop.is_set():
@@ -261,15 +299,47 @@ class EmbeddedRunner:
         await self._begin(decode(LogBatch(()), wanted_fields(spec)), spec)
 
     async def _begin(self, batch: Batch, spec: PipelineSpec) -> None:
-        """Steps 2 to 6."""
-        pending = Pending(batch.ranges, spec, self._batch_number + 1, await self._watermark_ms())
-        await self._persist("the state of the stream", self._state.begin, pending)
-        await self._commit(batch, pending)
+        """Step 2; then the others go on beside what is done next, when the batch before is committed."""
+        async with self._turn:
+            pending = Pending(batch.ranges, spec, self._batch_number + 1, await self._watermark_ms())
+            prepared = await self._in_thread(self._transform, batch, pending)
+            self._batch_number, self.session_watermark_ms = pending.number, pending.watermark_ms
+            await self._committed()
+            self._committing = asyncio.ensure_future(self._record_and_commit(prepared))
 
-    async def _commit(self, batch: Batch, pending: Pending) -> None:
+    async def _committed(self) -> None:
+        """Wait for the batch that is being written. Raises what made it fail."""
+        if self._committing is not None:
+            await asyncio.wait({self._committing})
+            self._committing.result()
+
+    @contextlib.asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Between two batches, with the one before committed: what is in the store is what was read."""
+        async with self._turn:
+            await self._committed()
+            yield
+
+    @property
+    def next_offsets(self) -> Mapping[int, int]:
+        """How far the log is counted."""
+        return self._next_offsets
+
+    async def write_down(self, work: Callable[..., None], *arguments: object) -> None:
+        """Change the state from outside, in its turn. Raises Unavailable."""
+        await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
+
+    async def _record_and_commit(self, prepared: _Prepared) -> None:
         """Steps 3 to 6."""
-        with self._timed("transform"):
-            batch, output = await self._in_thread(self._transform, batch, pending)
+        self._pass_over_expired({part.partition: part.start for part in prepared.pending.ranges})
+        await self._persist("the state of the stream", self._state.begin, prepared.pending)
+        await self._commit(prepared)
+
+    async def _commit(self, prepared: _Prepared) -> None:
+        """Steps 4 to 6."""
+        pending, batch, output = prepared.pending, prepared.batch, prepared.output
+        if prepared.newest_ms:
+            self._waiting_since_ms = prepared.oldest_ms
         with self._timed("write"):
             for write in output.writes:
                 await self._persist("rows", self._writer.write, write)
@@ -277,12 +347,12 @@ class EmbeddedRunner:
         self._observe(batch, now_ms)
         watermark_ms = await self._watermark_ms()
         with self._timed("commit"):
-            changes = await self._in_thread(self._pipeline.changes)
-            await self._persist("the state of the stream", self._state.finish, pending, changes, watermark_ms)
-        self._batch_number = pending.number
+            finish = self._state.finish
+            await self._persist("the state of the stream", finish, pending, prepared.changes, watermark_ms)
         self._next_offsets |= batch.next_offsets
+        self._oldest_open_ms = prepared.oldest_open_ms
         await self._tell_log()
-        self._waiting_since_ms = self._newest_read_ms  # what isn't counted yet came later
+        self._waiting_since_ms = max(self._waiting_since_ms, prepared.newest_ms)  # what isn't counted yet came later
         self._metrics.stream_events.inc(batch.events.height)
         for reason, count in batch.dropped.items():
             self._metrics.stream_dropped.labels(reason).inc(count)
@@ -291,18 +361,22 @@ class EmbeddedRunner:
         if batch.events.height:
             self._publish(live_update(batch, output.counted))
 
-    def _transform(self, batch: Batch, pending: Pending) -> tuple[Batch, Output]:
-        if batch.events.height:
-            received = batch.events.select(pl.min("received_at").alias("oldest"), pl.max("received_at").alias("newest"))
-            self._idle, (self._waiting_since_ms, self._newest_read_ms) = False, received.row(0)
-        return self._pipeline.apply(batch, pending)
+    def _transform(self, batch: Batch, pending: Pending) -> _Prepared:
+        received = batch.events["received_at"]
+        self._idle = self._idle and not received.len()
+        with self._timed("transform"):
+            counted, output = self._pipeline.apply(batch, pending)
+            changes = self._pipeline.changes()
+            oldest_open_ms = self._pipeline.sessions.oldest_open_ms()
+        oldest, newest = (received.min(), received.max()) if received.len() else (0, 0)
+        return _Prepared(pending, counted, output, changes, oldest_open_ms, int(str(oldest)), int(str(newest)))
 
     async def _persist(self, what: str, work: Callable[..., None], *arguments: object) -> None:
         """Until it is on disk. Ends early only by cancellation: the range stays pending then, or unread."""
         async for attempt in stamina.retry_context(on=Unavailable, attempts=None, timeout=None, wait_max=10.0):
             with attempt:
                 try:
-                    await self._in_thread(work, *arguments)
+                    await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
                 except Unavailable as error:
                     self._degrade(f"{what} can't be written", error)
                     raise

@@ -180,17 +180,27 @@ class Sessions:
         for turn in range(int(rank.max()) + 1):
             at = np.flatnonzero(rank == turn) if turn or rank.any() else np.arange(len(user))
             head = self._head[user[at]]
-            newest_start = np.where(head >= 0, self._columns["start"][head], 0)
-            newest_end = np.where(head >= 0, self._columns["end"][head], 0)
-            is_late = (head >= 0) & (runs["start"][at] < newest_start)
-            joins = (head >= 0) & ~is_late & (runs["start"][at] - newest_end < gap_ms)
-            opens = ~is_late & ~joins
+            opens, joins = self._beside_newest(head, runs["start"][at], runs["end"][at], gap_ms)
+            is_late = ~opens & ~joins
             if joins.any():
                 self._join(head[joins], {name: column[at[joins]] for name, column in runs.items()})
             if opens.any():
                 self._open(user[at[opens]], {name: column[at[opens]] for name, column in runs.items()}, head[opens])
             for run in at[is_late]:
                 self._join_late(int(user[run]), {name: column[run : run + 1] for name, column in runs.items()}, gap_ms)
+
+    def _beside_newest(
+        self, head: Index, start: Index, end: Index, gap_ms: int
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Which runs open a session after their user's newest (`head`, -1 where there is none), and which join it and
+        no other."""
+        columns = self._columns
+        is_first = head < 0
+        opens = is_first | (start - columns["end"][head] >= gap_ms)
+        older = self._older[head]
+        apart_from_older = (older < 0) | (start - columns["end"][older] >= gap_ms)
+        joins = ~opens & (columns["start"][head] - end < gap_ms) & apart_from_older
+        return opens, joins
 
     def _runs(self, events: pl.DataFrame, spec: PipelineSpec) -> tuple[Index, Columns]:
         """The user (slot) and the columns of each run, by user and then time."""
@@ -316,11 +326,11 @@ class Sessions:
         """Make one session of the run and those that it meets, newest first: that which began first remains."""
         *absorbed, remaining = met
         target = np.array([remaining])
-        self._join(target, run)
         for session in reversed(absorbed):
             self._touch(np.array([session]))
             self._join(target, {name: column[session : session + 1] for name, column in self._columns.items()})
             self._gone[session] = True
+        self._join(target, run)  # last, as it came: of texts of the same time the order decides
         if absorbed:
             if newer >= 0:
                 self._older[newer] = remaining

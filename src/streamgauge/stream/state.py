@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ import msgspec
 
 from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import OffsetRange
+from streamgauge.model import Rollup
 from streamgauge.stream.journal import Blocks, StateChange
 from streamgauge.stream.spec import PipelineSpec
 
@@ -30,6 +31,8 @@ _TABLES: Final = """
     CREATE TABLE IF NOT EXISTS journal (
         step TEXT NOT NULL, number INTEGER NOT NULL, block BLOB NOT NULL, PRIMARY KEY (step, number)
     );
+    CREATE TABLE IF NOT EXISTS rollups (name TEXT PRIMARY KEY, definition BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS replays (request BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 
@@ -48,6 +51,14 @@ class Pending(msgspec.Struct, frozen=True):
         """Made of the offset ranges alone where there are any, so that the same records always have the same id."""
         ranges = ",".join(f"{part.partition}:{part.start}-{part.end}" for part in self.ranges)
         return ranges or f"batch:{self.number}"
+
+
+class ReplayRequest(msgspec.Struct, frozen=True):
+    """Rollups to rebuild, in `[from_ms, to_ms)`, whole windows."""
+
+    from_ms: int
+    to_ms: int
+    metrics: tuple[str, ...]
 
 
 class RunnerState:
@@ -121,6 +132,40 @@ class RunnerState:
             self._set_fact("watermark_ms", watermark_ms)
             self._set_fact("batch_number", pending.number)
             self._database.execute("DELETE FROM pending")
+
+    def known_rollups(self) -> dict[str, Rollup] | None:
+        """Those that were counted until now; None where that was never written down."""
+        rows = self._database.execute("SELECT name, definition FROM rollups").fetchall()
+        if not rows and self._fact("knows_rollups") is None:
+            return None
+        return {name: msgspec.json.decode(definition, type=Rollup) for name, definition in rows}
+
+    def know_rollups(self, rollups: Sequence[Rollup], replay: ReplayRequest | None) -> None:
+        """Write down what is counted from now on, and what is to be rebuilt because of it."""
+        with self._transaction():
+            self._database.execute("DELETE FROM rollups")
+            rows = [(rollup.name, msgspec.json.encode(rollup)) for rollup in rollups]
+            self._database.executemany("INSERT INTO rollups VALUES (?, ?)", rows)
+            self._set_fact("knows_rollups", 1)
+            self._set_replay(replay)
+
+    def requested_replay(self) -> ReplayRequest | None:
+        """What is to be rebuilt, or is being."""
+        row = self._database.execute("SELECT request FROM replays").fetchone()
+        return msgspec.json.decode(row[0], type=ReplayRequest) if row else None
+
+    def request_replay(self, request: ReplayRequest) -> None:
+        with self._transaction():
+            self._set_replay(request)
+
+    def end_replay(self) -> None:
+        with self._transaction():
+            self._set_replay(None)
+
+    def _set_replay(self, request: ReplayRequest | None) -> None:
+        self._database.execute("DELETE FROM replays")
+        if request is not None:
+            self._database.execute("INSERT INTO replays VALUES (?)", (msgspec.json.encode(request),))
 
     def close(self) -> None:
         self._database.close()

@@ -194,6 +194,7 @@ def test_forgetting_what_no_event_in_time_can_join_changes_nothing(batches: list
     """As many sessions of others as it takes to make the memory look for some to forget."""
     spec = msgspec.structs.replace(SPEC, allowed_lateness_ms=DAY_MS, sessions_max=1_000_000)
     run, came = Run(spec), list[Envelope]()
+    batches[0].append(event(user_id="now"))
     crowd = pl.DataFrame({"n": range(110_000)})
     run.batch(batches[0])
     events = decoded(event(user_id="c", at_ms=NOON_MS - 3 * DAY_MS), fields=FIELDS).events

@@ -6,13 +6,20 @@ const SHORTCUTS: readonly (readonly [string, string])[] = [
   ["Esc", "step back: zoom, filter, range"],
   ["l", "live updates on or off"],
   ["c", "compare with the period before"],
+  ["e", "explain an event by its id"],
   ["m", "choose the metric"],
   ["t", "theme: system, light, dark"],
   ["← →", "on the chart: read the points; with Shift select, Enter zooms in"],
   ["?", "this list"],
 ];
 
-export function HelpDialog({ open, onClose }: { readonly open: boolean; readonly onClose: () => void }): ReactNode {
+interface HelpDialogProps {
+  readonly open: boolean;
+  readonly onClose: () => void;
+  readonly onExplain: () => void;
+}
+
+export function HelpDialog({ open, onClose, onExplain }: HelpDialogProps): ReactNode {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     if (open) dialog.current?.showModal();
@@ -27,7 +34,10 @@ export function HelpDialog({ open, onClose }: { readonly open: boolean; readonly
         ))}
       </dl>
       <p className="help-note">Drag across the chart to zoom in. Click a slice, a bar or a row to filter. The address of this page holds all of it: share it, and the back button is undo.</p>
-      <button type="button" className="button" onClick={onClose}>Close</button>
+      <p className="dialog-foot">
+        <button type="button" className="button" onClick={onClose}>Close</button>
+        <button type="button" className="button" onClick={() => { onClose(); onExplain(); }}>Explain an event</button>
+      </p>
     </dialog>
   );
 }

@@ -1,6 +1,7 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { type Answer, ApiError } from "../core/api";
+import type { Answer } from "../core/api";
+import { ApiError } from "../core/errors";
 import { durationText, clock } from "../core/times";
 import { useAddress, useCompleteUpTo, useLive } from "../state/hooks";
 import { Menu, type MenuItem } from "./Menu";
@@ -67,7 +68,7 @@ function FreshnessMark({ query }: { readonly query: UseQueryResult<Answer> }): R
   );
 }
 
-function PanelError({ query }: { readonly query: UseQueryResult<unknown> }): ReactNode {
+export function PanelError({ query }: { readonly query: UseQueryResult<unknown> }): ReactNode {
   return (
     <div className="panel-state" role="alert" data-testid="error-state">
       <ErrorWords error={query.error} />

@@ -28,6 +28,7 @@ const PATHS = {
   copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
   check: "M3 8.5l3.5 3.5L13 4.5",
   warning: "M8 2.5l6 11H2zM8 6.5v3.2M8 11.6h.01",
+  explain: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM8 7.5v3.5M8 5h.01",
   keyboard: "M1.5 4.5h13v7h-13zM4 7h.01M6.7 7h.01M9.3 7h.01M12 7h.01M5.5 9.3h5",
 } as const;
 

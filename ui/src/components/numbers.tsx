@@ -4,13 +4,15 @@ import { Icon } from "./icons";
 
 interface FigureProps {
   readonly value: number | null;
+  /** What is said instead of the bare number: `2 m 14 s`. */
+  readonly as?: { readonly short: string; readonly exact: string };
   readonly className?: string;
   readonly testId?: string;
 }
 
 /** A number short enough to read, with the exact one on hover and for screen readers. */
-export function Figure({ value, className = "", testId }: FigureProps): ReactNode {
-  const [short, exact] = [compactNumber(value), exactNumber(value)];
+export function Figure({ value, as, className = "", testId }: FigureProps): ReactNode {
+  const { short, exact } = as ?? { short: compactNumber(value), exact: exactNumber(value) };
   return (
     <span className={`figure ${className}`} title={exact} data-exact={value ?? ""} data-testid={testId}>
       {short === exact ? short : <><span aria-hidden="true">{short}</span><span className="visually-hidden">{exact}</span></>}

@@ -14,6 +14,7 @@ test("every part of an address survives the way through the query string", () =>
     zone: "Asia/Tokyo",
     live: false,
     compare: true,
+    explain: "a/b ü",
   } as const;
   expect(parseAddress(formatAddress(address))).toEqual(address);
 });

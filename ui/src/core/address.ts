@@ -11,6 +11,8 @@ export interface Address {
   readonly zone: string | null;
   readonly live: boolean;
   readonly compare: boolean;
+  /** The id of the event that is explained; empty: one is asked for; null: none. */
+  readonly explain: string | null;
 }
 
 export const DEFAULT_ADDRESS: Address = {
@@ -20,6 +22,7 @@ export const DEFAULT_ADDRESS: Address = {
   zone: null,
   live: true,
   compare: false,
+  explain: null,
 };
 
 const FILTERS_MAX = 20;
@@ -38,6 +41,7 @@ export function parseAddress(search: string): Address {
     zone: parseZone(query.get("tz")),
     live: query.get("live") !== "off",
     compare: query.get("compare") === "previous",
+    explain: query.get("explain"),
   };
 }
 
@@ -55,6 +59,7 @@ export function formatAddress(address: Address): string {
   if (address.zone) add("tz", address.zone);
   if (address.compare) add("compare", "previous");
   if (!address.live) add("live", "off");
+  if (address.explain !== null) add("explain", address.explain);
   return parts.length > 0 ? `?${parts.join("&")}` : "";
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { ApiError, Client, questionPath } from "./api";
+import { Client, questionPath } from "./api";
+import { ApiError } from "./errors";
 
 const LAST_DAY = { kind: "last", last: "24h" } as const;
 

@@ -1,7 +1,11 @@
 /** The client of the HTTP API. Answers are checked here, once; what comes out can be trusted in shape, not in content. */
 import { formatInstant, parseInstant } from "./address";
+import { ApiError } from "./errors";
+import { type Occurrence, readOccurrence } from "./explain";
 import { type Filter, formatFilter } from "./filters";
+import { type Letter, type ReasonCount, countsPath, lettersPath, readCount, readLetter } from "./letters";
 import type { Range } from "./ranges";
+import { instant, isRecord, list, listIn, number, optionalText, text, unexpected } from "./shapes";
 
 /** How the values of a metric become one number; `field` is the property whose numbers are taken. */
 export interface Measure {
@@ -36,6 +40,7 @@ export interface Freshness {
 }
 
 export interface Answer extends Freshness {
+  readonly metric: string;
   readonly fromMs: number;
   readonly toMs: number;
   /** How old a cached answer is; null where it is not from a cache. */
@@ -61,27 +66,8 @@ export interface Row {
 export interface Breakdown extends Answer {
   readonly dimension: string;
   readonly rows: readonly Row[];
-}
-
-/** What went wrong, in the API's own words where it had any. */
-export class ApiError extends Error {
-  override readonly name = "ApiError";
-  readonly code: string;
-  readonly hint: string;
-  /** 0: there was no answer. */
-  readonly status: number;
-
-  constructor(code: string, message: string, hint: string, status: number) {
-    super(message);
-    this.code = code;
-    this.hint = hint;
-    this.status = status;
-  }
-
-  /** Whether the same question may be answered later. */
-  get passes(): boolean {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
-  }
+  /** Whether some values were counted as `(other)`, because there were too many in a day. */
+  readonly limited: boolean;
 }
 
 type Fetch = (url: string, init: { signal?: AbortSignal; headers: Record<string, string> }) => Promise<Response>;
@@ -104,21 +90,35 @@ export class Client {
 
   async series(question: Question, signal?: AbortSignal): Promise<Series> {
     const { body, headers } = await this.#get(questionPath(question), signal);
-    const points = list(body).map((item) => {
-      const timestampMs = parseInstant(text(item, "timestamp"));
-      if (timestampMs === null) throw unexpected("a point has no time");
-      return { timestampMs, value: number(item, "value") };
-    });
+    const points = list(body).map((item) => ({ timestampMs: instant(item, "timestamp"), value: number(item, "value") }));
     const [first, second] = points;
     const stepMs = Number(headers.get("Streamgauge-Step-Ms")) || gap(first, second);
-    return { ...readAnswer(headers, question.range), points, stepMs };
+    return { ...readAnswer(headers, question), points, stepMs };
   }
 
   async breakdown(question: Question & { readonly groupBy: string }, signal?: AbortSignal): Promise<Breakdown> {
     const { body, headers } = await this.#get(questionPath(question), signal);
     const dimension = question.groupBy;
     const rows = list(body).map((item) => ({ name: text(item, dimension), value: number(item, "value") }));
-    return { ...readAnswer(headers, question.range), dimension, rows };
+    return { ...readAnswer(headers, question), dimension, rows, limited: names(headers.get("Streamgauge-Limited")).includes(dimension) };
+  }
+
+  /** How many events received in a range were not counted, by reason. */
+  async letterCounts(range: Range, nowMs: number, signal?: AbortSignal): Promise<readonly ReasonCount[]> {
+    const { body } = await this.#get(countsPath(range, nowMs), signal);
+    return list(body).map(readCount);
+  }
+
+  /** The newest of them; null: of any reason. */
+  async letters(range: Range, reason: string | null, nowMs: number, signal?: AbortSignal): Promise<readonly Letter[]> {
+    const { body } = await this.#get(lettersPath(range, reason, nowMs), signal);
+    return listIn(body, "letters").map(readLetter);
+  }
+
+  /** What became of the records with an event id, in the order of their receipt. */
+  async explain(eventId: string, signal?: AbortSignal): Promise<readonly Occurrence[]> {
+    const { body } = await this.#get(`/events/${encodeURIComponent(eventId)}`, signal);
+    return listIn(body, "occurrences").map(readOccurrence);
   }
 
   async #get(path: string, signal?: AbortSignal): Promise<{ body: unknown; headers: Headers }> {
@@ -166,20 +166,22 @@ export function readFreshness(value: unknown): Freshness {
   return { completeUpToMs: positive(completeUpToMs), lagMs: typeof lag === "number" ? lag : 0 };
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function readAnswer(headers: Headers, asked: Range): Answer {
-  const between = asked.kind === "between" ? asked : null;
+function readAnswer(headers: Headers, { name, range }: Question): Answer {
+  const between = range.kind === "between" ? range : null;
   const age = headers.get("Age");
   return {
+    metric: name,
     completeUpToMs: positive(parseInstant(headers.get("Streamgauge-Complete-Up-To"))),
     lagMs: Number(headers.get("Streamgauge-Lag-Ms")) || 0,
     fromMs: parseInstant(headers.get("Streamgauge-From")) ?? between?.fromMs ?? 0,
     toMs: parseInstant(headers.get("Streamgauge-To")) ?? between?.toMs ?? Date.now(),
     ageMs: age === null ? null : Number(age) * 1_000,
   };
+}
+
+/** `country, page` */
+function names(header: string | null): readonly string[] {
+  return (header ?? "").split(",").map((name) => name.trim());
 }
 
 function readMetric(item: Record<string, unknown>): Metric {
@@ -206,37 +208,6 @@ function readError(body: unknown, status: number): ApiError {
   const code = optionalText(error["code"]) ?? `http_${status}`;
   const message = optionalText(error["message"]) ?? `the server answered ${status}`;
   return new ApiError(code, message, optionalText(error["hint"]) ?? "", status);
-}
-
-function unexpected(why: string, status = 200): ApiError {
-  return new ApiError(
-    "unexpected_answer",
-    `the server's answer can't be read: ${why}`,
-    "is something between this page and the server, or another program on its port?",
-    status,
-  );
-}
-
-function list(body: unknown): Record<string, unknown>[] {
-  if (!Array.isArray(body) || !body.every(isRecord)) throw unexpected("it is not a list of objects");
-  return body;
-}
-
-function text(item: Record<string, unknown>, key: string): string {
-  const value = item[key];
-  if (typeof value !== "string") throw unexpected(`'${key}' is missing`);
-  return value;
-}
-
-function number(item: Record<string, unknown>, key: string): number | null {
-  const value = item[key];
-  if (value === null) return null;
-  if (typeof value !== "number") throw unexpected(`'${key}' is missing`);
-  return value;
-}
-
-function optionalText(value: unknown): string | null {
-  return typeof value === "string" ? value : null;
 }
 
 /** The epoch stands for "nothing yet". */

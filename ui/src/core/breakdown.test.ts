@@ -6,7 +6,7 @@ const rows = (...values: [string, number][]) => values.map(([name, value]) => ({
 const letters = (count: number) => rows(...Array.from({ length: count }, (_, index): [string, number] => [String.fromCharCode(97 + index), 100 - index]));
 
 function breakdownOf(given: Breakdown["rows"]): Breakdown {
-  return { dimension: "d", rows: given, fromMs: 0, toMs: 1, completeUpToMs: null, lagMs: 0, ageMs: null };
+  return { metric: "m", dimension: "d", rows: given, limited: false, fromMs: 0, toMs: 1, completeUpToMs: null, lagMs: 0, ageMs: null };
 }
 
 function metricWith(...dimensions: string[]): Metric {

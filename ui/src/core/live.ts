@@ -1,8 +1,9 @@
 /** The live connection: server-sent events with a watchdog and a backoff of our own. */
 import { parseInstant } from "./address";
-import { type Freshness, isRecord, readFreshness } from "./api";
+import { type Freshness, readFreshness } from "./api";
 import type { LiveEvent } from "./filters";
 import type { Span } from "./ranges";
+import { isRecord } from "./shapes";
 
 export type LiveStatus = "connecting" | "live" | "reconnecting" | "offline" | "paused";
 

@@ -50,6 +50,18 @@ export class Navigation {
     }
   }
 
+  /** Shows what became of an event, or asks for its id. One step, however many are looked at before it is closed. */
+  explain(eventId: string): void {
+    if (this.#address.explain === null) this.go({ explain: eventId });
+    else this.adjust({ explain: eventId });
+  }
+
+  closeExplained(): void {
+    if (this.#address.explain === null) return;
+    if (this.#depth() > 0) this.#browser.history.back();
+    else this.adjust({ explain: null });
+  }
+
   #set(change: Partial<Address>, write: (url: string) => void): void {
     const next = { ...this.#address, ...change };
     if (formatAddress(next) === formatAddress(this.#address)) return;

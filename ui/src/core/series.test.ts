@@ -8,7 +8,7 @@ const MAX = { kind: "max", field: "ms" };
 
 function seriesOf(...values: (number | null)[]): Series {
   const points = values.map((value, index) => ({ timestampMs: index * MINUTE_MS, value }));
-  return { points, stepMs: MINUTE_MS, fromMs: 0, toMs: values.length * MINUTE_MS, completeUpToMs: null, lagMs: 0, ageMs: null };
+  return { metric: "m", points, stepMs: MINUTE_MS, fromMs: 0, toMs: values.length * MINUTE_MS, completeUpToMs: null, lagMs: 0, ageMs: null };
 }
 
 test("a count adds up; an extreme does not", () => {

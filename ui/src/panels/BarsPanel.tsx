@@ -11,6 +11,7 @@ import { isAdditive } from "../core/series";
 import { useAddress, useBreakdown } from "../state/hooks";
 import { breakdownQuestion } from "./questions";
 import { useDimensionFilter } from "./useDimensionFilter";
+import { LimitNote } from "./LimitNote";
 import { unitOf } from "./units";
 
 interface BarsPanelProps {
@@ -39,6 +40,7 @@ export function BarsPanel({ metric, dimension, top }: BarsPanelProps): ReactNode
         ],
       }}
       query={query}
+      foot={query.data?.limited && <LimitNote />}
       skeleton={<BarSkeleton />}
     >
       {(breakdown) =>

@@ -3,6 +3,7 @@ import type { Metric } from "../core/api";
 import { planDimensions } from "../core/breakdown";
 import { isAdditive } from "../core/series";
 import { BarsPanel } from "./BarsPanel";
+import { DeadLetterPanel } from "./DeadLetterPanel";
 import { DonutPanel } from "./DonutPanel";
 import { KeyNumbers } from "./KeyNumbers";
 import { LiveFeedPanel } from "./LiveFeedPanel";
@@ -23,6 +24,7 @@ export function Dashboard({ metric, metrics }: { readonly metric: Metric; readon
         {plan.bars.map((dimension) => <BarsPanel key={dimension} metric={metric} dimension={dimension} top={false} />)}
         <LiveFeedPanel metric={metric} />
       </div>
+      <DeadLetterPanel whenNone={<p className="letters-none" data-testid="dead-letter-none">No late or rejected events</p>} />
     </>
   );
 }

@@ -15,6 +15,7 @@ import { OTHER, UNKNOWN } from "../core/filters";
 import { lowerWords, words } from "../core/names";
 import { compactNumber, exactNumber, percentText } from "../core/numbers";
 import { useAddress, useBreakdown } from "../state/hooks";
+import { LimitNote } from "./LimitNote";
 import { breakdownQuestion } from "./questions";
 import { useDimensionFilter } from "./useDimensionFilter";
 import { unitOf } from "./units";
@@ -58,6 +59,7 @@ export function DonutPanel({ metric, dimension }: { readonly metric: Metric; rea
         ],
       }}
       query={query}
+      foot={query.data?.limited && <LimitNote />}
       skeleton={<DonutSkeleton />}
     >
       {(breakdown) =>

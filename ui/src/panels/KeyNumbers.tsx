@@ -3,10 +3,11 @@ import { ChangeMark, Figure } from "../components/numbers";
 import { Sparkline } from "../components/Sparkline";
 import type { Metric, Series } from "../core/api";
 import { lowerWords, words } from "../core/names";
-import { type Change, changeBetween, exactNumber } from "../core/numbers";
+import { type Change, changeBetween, exactNumber, percentText } from "../core/numbers";
 import { stepWords } from "../core/ranges";
+import { isSessionMetric, ratioOf, ratioSeries } from "../core/sessions";
 import { comparable, firstFilling, isAdditive, newest, peak, total } from "../core/series";
-import { hourMinute, spanLabel, stepLabel } from "../core/times";
+import { durationText, hourMinute, spanLabel, stepLabel } from "../core/times";
 import { useAddress, useApp, useCompleteUpTo, usePreviousSeries, useSeries } from "../state/hooks";
 import { foreignFilters, nowQuestion, seriesQuestion } from "./questions";
 import { unitOf } from "./units";
@@ -15,20 +16,43 @@ import { unitOf } from "./units";
 const OTHERS_MAX = 2;
 
 export function KeyNumbers({ metric, metrics }: { readonly metric: Metric; readonly metrics: readonly Metric[] }): ReactNode {
-  const others = metrics.filter((other) => other.name !== metric.name && other.lastSeenMs !== null);
+  const others = metrics.filter((other) => other.name !== metric.name && other.lastSeenMs !== null && !isSessionMetric(other.name));
   return (
     <section className="key-numbers" aria-label="Key numbers">
       <TotalNumber metric={metric} chosen />
       <PaceNumber metric={metric} />
       <PeakNumber metric={metric} />
       {others.slice(0, OTHERS_MAX).map((other) => <TotalNumber key={other.name} metric={other} chosen={false} />)}
+      <SessionNumbers metric={metric} metrics={metrics} />
     </section>
   );
 }
 
+/** How many sessions, how long, how many left after one page; where sessions know what the page is filtered by. */
+function SessionNumbers({ metric, metrics }: { readonly metric: Metric; readonly metrics: readonly Metric[] }): ReactNode {
+  const { filters } = useAddress();
+  const named = (name: string): Metric | undefined => metrics.find((each) => each.name === name && foreignFilters(each, filters).length === 0);
+  const [sessions, seconds, bounces] = [named("sessions"), named("session_seconds"), named("bounces")];
+  if (!sessions || sessions.lastSeenMs === null) return null;
+  return (
+    <>
+      {metric.name !== sessions.name && <TotalNumber metric={sessions} chosen={false} />}
+      {seconds && <RatioNumber label="Average session" part={seconds} whole={sessions} say={sayDuration} testId="key-number-session-length" />}
+      {bounces && <RatioNumber label="Bounce rate" part={bounces} whole={sessions} say={sayShare} testId="key-number-bounce-rate" />}
+    </>
+  );
+}
+
+/** A number in words, short and exact. */
+type Say = (value: number) => { readonly short: string; readonly exact: string };
+
+const sayDuration: Say = (seconds) => ({ short: durationText(seconds * 1_000), exact: `${exactNumber(Math.round(seconds * 100) / 100)} seconds` });
+const sayShare: Say = (share) => ({ short: percentText(share), exact: `${exactNumber(Math.round(share * 10_000) / 100)} %` });
+
 interface KeyNumberProps {
   readonly label: string;
   readonly value: number | null | undefined;
+  readonly say?: Say;
   readonly change?: { readonly mark: Change; readonly against: string } | null;
   readonly note?: string;
   readonly series?: Series | undefined;
@@ -43,7 +67,10 @@ interface KeyNumberProps {
 
 function KeyNumber(props: KeyNumberProps): ReactNode {
   const { value, series } = props;
-  const figure = props.valueTestId ? { testId: props.valueTestId } : {};
+  const figure = {
+    ...(props.valueTestId ? { testId: props.valueTestId } : {}),
+    ...(props.say && typeof value === "number" ? { as: props.say(value) } : {}),
+  };
   return (
     <div className={`key-number ${props.stale ? "dimmed" : ""}`} data-testid={props.testId} data-metric={props.metricName}>
       <h2 className="key-label">
@@ -90,6 +117,45 @@ function TotalNumber({ metric, chosen }: { readonly metric: Metric; readonly cho
       {...(mark ? {} : { note: previous.data ? "nothing before to compare" : "" })}
       series={query.data}
       filling={firstFilling(query.data, completeUpToMs)}
+    />
+  );
+}
+
+interface RatioProps {
+  readonly label: string;
+  readonly part: Metric;
+  readonly whole: Metric;
+  readonly say: Say;
+  readonly testId: string;
+}
+
+/** One metric by another, over the chosen range. */
+function RatioNumber({ label, part, whole, say, testId }: RatioProps): ReactNode {
+  const address = useAddress();
+  const [partQuestion, wholeQuestion] = [seriesQuestion(part, address), seriesQuestion(whole, address)];
+  const [parts, wholes] = [useSeries(partQuestion), useSeries(wholeQuestion)];
+  const partsBefore = usePreviousSeries(partQuestion, parts.data);
+  const wholesBefore = usePreviousSeries(wholeQuestion, wholes.data);
+  const completeUpToMs = useCompleteUpTo(wholes.data, wholes.dataUpdatedAt);
+  const frame = { label, testId, say, stale: parts.isPlaceholderData || wholes.isPlaceholderData };
+  if ((parts.isError && !parts.data) || (wholes.isError && !wholes.data)) return <KeyNumber {...frame} value={null} note="no answer" />;
+  if (!parts.data || !wholes.data) return <KeyNumber {...frame} value={undefined} />;
+  const value = ratioOf(parts.data.points, wholes.data.points);
+  if (value === null) return <KeyNumber {...frame} value={null} note="no session has ended here" />;
+  const series = ratioSeries(parts.data, wholes.data);
+  const partPair = partsBefore.data && comparable(parts.data, partsBefore.data, completeUpToMs);
+  const wholePair = wholesBefore.data && comparable(wholes.data, wholesBefore.data, completeUpToMs);
+  const before = partPair && wholePair ? ratioOf(partPair.before, wholePair.before) : null;
+  const mark = partPair && wholePair ? changeBetween(ratioOf(partPair.now, wholePair.now), before) : null;
+  const against = before === null || !wholesBefore.data ? "" : `from ${say(before).short} in the same time of ${spanLabel(wholesBefore.data.fromMs, wholesBefore.data.toMs, address.zone)}`;
+  return (
+    <KeyNumber
+      {...frame}
+      value={value}
+      change={mark ? { mark, against } : null}
+      {...(mark ? {} : { note: wholesBefore.data ? "nothing before to compare" : "" })}
+      series={series}
+      filling={firstFilling(series, completeUpToMs)}
     />
   );
 }

@@ -22,6 +22,8 @@ export function LiveFeedPanel({ metric }: { readonly metric: Metric }): ReactNod
       <header className="panel-head">
         <h2>Live events</h2>
         <span className="panel-note">a sample{filters.length > 0 ? ` · ${filters.map(formatFilter).join(", ")}` : ""}</span>
+        <span className="spacer" />
+        <button type="button" className="quiet-button" onClick={() => navigation.explain("")}>Explain an event</button>
       </header>
       <div className="panel-body feed">
         {matching.length === 0 && <p className="panel-state">{waiting}</p>}

@@ -27,6 +27,7 @@ export function TopBar({ metric, metrics, onHelp }: TopBarProps): ReactNode {
         <LiveStatus />
         <div className="top-tools">
           <ThemeButton />
+          <ExplainButton />
           <button type="button" className="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={onHelp}><Icon name="keyboard" /></button>
         </div>
       </div>
@@ -70,6 +71,15 @@ function ThemeButton(): ReactNode {
   return (
     <button type="button" className="icon-button" aria-label={label} title={label} data-testid="theme-toggle" data-theme-choice={chosen} onClick={theme.next}>
       <Icon name={chosen} />
+    </button>
+  );
+}
+
+function ExplainButton(): ReactNode {
+  const { navigation } = useApp();
+  return (
+    <button type="button" className="icon-button" aria-label="Explain an event" title="Explain an event (e)" data-testid="explain-open" onClick={() => navigation.explain("")}>
+      <Icon name="explain" />
     </button>
   );
 }

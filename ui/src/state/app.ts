@@ -1,6 +1,7 @@
 /** The parts of the page, made once and wired together. */
 import { QueryClient } from "@tanstack/react-query";
-import { ApiError, Client } from "../core/api";
+import { Client } from "../core/api";
+import { ApiError } from "../core/errors";
 import { Feed } from "../core/feed";
 import { LiveConnection } from "../core/live";
 import { Navigation } from "../core/navigation";

@@ -3,9 +3,12 @@ import { type UseQueryResult, useQuery } from "@tanstack/react-query";
 import { createContext, useContext, useMemo, useSyncExternalStore } from "react";
 import type { Address } from "../core/address";
 import { type Answer, type Breakdown, type Metric, type Question, type Series, questionPath } from "../core/api";
+import type { Occurrence } from "../core/explain";
 import type { FedEvent } from "../core/feed";
+import type { Letter, ReasonCount } from "../core/letters";
 import type { LiveState } from "../core/live";
 import { type Range, previousSpan, stepText } from "../core/ranges";
+import { isSessionMetric } from "../core/sessions";
 import type { Theme } from "../core/theme";
 import type { App } from "./app";
 
@@ -72,15 +75,50 @@ export function usePreviousSeries(question: Question, answered: Series | undefin
   return useSeries({ ...question, ...step, range }, answered !== undefined);
 }
 
+/** The server says nothing when an event is only set aside, so these are asked for now and then. */
+const LETTERS_EVERY_MS = 5_000;
+
+export function useLetterCounts(range: Range): UseQueryResult<readonly ReasonCount[]> {
+  const { client } = useApp();
+  const { live } = useAddress();
+  return useQuery<readonly ReasonCount[]>({
+    queryKey: ["letter-counts", range],
+    queryFn: ({ signal }) => client.letterCounts(range, Date.now(), signal),
+    refetchInterval: live && LETTERS_EVERY_MS,
+    placeholderData: (before) => before,
+  });
+}
+
+export function useLetters(range: Range, reason: string | null): UseQueryResult<readonly Letter[]> {
+  const { client } = useApp();
+  const { live } = useAddress();
+  return useQuery<readonly Letter[]>({
+    queryKey: ["letters", range, reason],
+    queryFn: ({ signal }) => client.letters(range, reason, Date.now(), signal),
+    refetchInterval: live && LETTERS_EVERY_MS,
+    placeholderData: (before) => before,
+  });
+}
+
+export function useExplained(eventId: string): UseQueryResult<readonly Occurrence[]> {
+  const { client } = useApp();
+  return useQuery<readonly Occurrence[]>({
+    queryKey: ["explain", eventId],
+    queryFn: ({ signal }) => client.explain(eventId, signal),
+    enabled: eventId !== "",
+  });
+}
+
 /**
  * How far an answer is complete. The answer's own word, or the live connection's newer one as long as nothing was
- * counted since the answer came.
+ * counted since the answer came; that word is not about sessions, which are counted when they end.
  */
 export function useCompleteUpTo(answer: Answer | undefined, answeredAtMs: number): number | null {
   const { status, freshness, lastUpdateMs } = useLive();
   return useMemo(() => {
     const own = answer?.completeUpToMs ?? null;
-    const newer = status === "live" && (lastUpdateMs === null || lastUpdateMs <= answeredAtMs);
+    const follows = !answer || !isSessionMetric(answer.metric);
+    const newer = follows && status === "live" && (lastUpdateMs === null || lastUpdateMs <= answeredAtMs);
     const live = newer ? (freshness?.completeUpToMs ?? null) : null;
     return own === null ? live : live === null ? own : Math.max(own, live);
   }, [answer, answeredAtMs, status, freshness, lastUpdateMs]);

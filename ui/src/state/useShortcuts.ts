@@ -20,6 +20,10 @@ export function useShortcuts(onHelp: () => void): void {
       else if (event.key === "c") navigation.adjust({ compare: !address.compare });
       else if (event.key === "t") theme.next();
       else if (event.key === "?") onHelp();
+      else if (event.key === "e") {
+        event.preventDefault(); // the field that appears would get the letter
+        navigation.explain("");
+      }
     };
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
