@@ -6,6 +6,7 @@ import gzip
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,30 @@ def test_csv_and_ndjson_files_are_counted_and_bad_lines_are_written_aside(tmp_pa
         assert system.total(event="signup") == 2
     assert "no time" in Path(f"{table}.rejected").read_text()
     assert "not json" in Path(f"{lines}.rejected").read_text()
+
+
+@pytest.mark.skipif(not _REAL_LOG.exists(), reason="the real access log is not beside the repository")
+def test_the_sessions_of_the_real_access_log_are_those_of_its_sorted_lines(tmp_path: Path) -> None:
+    """User = address, gap 30 minutes."""
+    lines = gzip.decompress(_REAL_LOG.read_bytes()).decode().splitlines()
+    times: dict[str, list[int]] = {}
+    for line in lines:
+        address, _, rest = line.partition(" ")
+        moment = datetime.strptime(rest.split("[")[1].split("]")[0], "%d/%b/%Y:%H:%M:%S %z")
+        times.setdefault(address, []).append(int(moment.timestamp()))
+    spans: list[tuple[int, int]] = []
+    for of_user in times.values():
+        session: list[int] = []
+        for moment_s in sorted(of_user):
+            if session and moment_s - session[-1] >= 30 * 60:
+                spans.append((session[-1] - session[0], len(session)))
+                session = []
+            session.append(moment_s)
+        spans.append((session[-1] - session[0], len(session)))
+    with RunningSystem(tmp_path / "data") as system:
+        for _ in range(2):  # the second import changes nothing
+            _import(system, "access-log", str(_REAL_LOG))
+            system.wait_until_idle()
+            system.wait_until_counted(len(spans), "sessions")
+            assert system.total("session_seconds") == sum(seconds for seconds, _ in spans)
+            assert system.total("bounces") == sum(count == 1 for _, count in spans)

@@ -43,6 +43,32 @@ test("a breakdown is read by its dimension", async () => {
   expect(breakdown.rows).toEqual([{ name: "US", value: 3 }, { name: "(unknown)", value: 1 }]);
 });
 
+test("a breakdown says whether the limit of values was reached in its own dimension", async () => {
+  const limited = async (header: string | null, groupBy: string) =>
+    (await clientThatGets([], header === null ? {} : { headers: { "Streamgauge-Limited": header } }).breakdown({ name: "m", range: LAST_DAY, filters: [], groupBy })).limited;
+  expect(await Promise.all([limited("country", "country"), limited("page, country", "country"), limited("page", "country"), limited(null, "country"), limited("", "country")])).toEqual([true, true, false, false, false]);
+});
+
+test("an event id may hold what a path uses", async () => {
+  const asked: string[] = [];
+  const client = new Client(async (url) => { asked.push(url); return Response.json({ event_id: "x", occurrences: [] }); });
+  await client.explain("a/b?c#d%2F ü");
+  expect(asked).toEqual(["/events/a%2Fb%3Fc%23d%252F%20%C3%BC"]);
+});
+
+test("an unknown event id keeps the server's words", async () => {
+  const body = { error: { code: "not_found", message: "no event with the id 'x' is known", hint: "ids are case-sensitive" } };
+  expect(await errorOf(clientThatGets(body, { status: 404 }).explain("x"))).toMatchObject({ status: 404, hint: "ids are case-sensitive", passes: false });
+});
+
+test("letters and explanations of another shape are called unreadable", async () => {
+  for (const body of [[], {}, { letters: [{}], occurrences: [{}] }, { letters: 1, occurrences: null }]) {
+    const client = clientThatGets(body);
+    expect((await errorOf(client.letters(LAST_DAY, null, 0))).code).toBe("unexpected_answer");
+    expect((await errorOf(client.explain("x"))).code).toBe("unexpected_answer");
+  }
+});
+
 test("a measure is a word or names its property", async () => {
   const metric = { name: "m", event: null, dimensions: ["a"], window_ms: 60_000, last_seen: null };
   const metrics = await clientThatGets([{ ...metric, measure: "count" }, { ...metric, measure: { sum: "max" } }]).metrics();

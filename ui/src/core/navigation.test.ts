@@ -41,6 +41,24 @@ test("switching live updates is not a step", () => {
   expect(browser.location.search).toBe("?live=off");
 });
 
+test("looking at events is one step, however many, and closing undoes it", () => {
+  const browser = browserAt("?range=7d");
+  const navigation = new Navigation(browser as never);
+  navigation.explain("");
+  navigation.explain("a/b");
+  expect([browser.entries.length, browser.location.search]).toEqual([2, "?range=7d&explain=a/b"]);
+  navigation.closeExplained();
+  navigation.closeExplained();
+  expect([browser.location.search, navigation.current().explain]).toEqual(["?range=7d", null]);
+});
+
+test("an event that was opened by a link is closed without leaving the page", () => {
+  const browser = browserAt("?explain=e");
+  const navigation = new Navigation(browser as never);
+  navigation.closeExplained();
+  expect([browser.entries.length, browser.location.search]).toEqual([1, ""]);
+});
+
 test("going where one already is adds no step", () => {
   const browser = browserAt("?range=7d");
   new Navigation(browser as never).go({ range: { kind: "last", last: "7d" } });

@@ -18,7 +18,8 @@ export function DeadLetterPanel({ whenNone }: { readonly whenNone: ReactNode }):
   const [reason, setReason] = useState<string | null>(null);
   const id = useId();
   const counts = query.data;
-  if (!counts && query.isPending) return whenNone === null ? null : <p className="letters-none" aria-busy="true"><span className="skeleton label-skeleton" /></p>;
+  if (!counts && whenNone === null) return null;
+  if (!counts && query.isPending) return <p className="letters-none" aria-busy="true"><span className="skeleton label-skeleton" /></p>;
   if (counts?.length === 0) return whenNone;
   const choose = (chosen: string): void => {
     setReason(open && reason === chosen ? null : chosen);

@@ -26,7 +26,7 @@ export default function ExplainDialog({ eventId }: { readonly eventId: string })
   }, []);
   const close = (): void => navigation.closeExplained();
   return (
-    <dialog ref={dialog} className="help explain" aria-labelledby={title} data-testid="explain" onClose={close} onClick={(event) => event.target === dialog.current && close()}>
+    <dialog ref={dialog} className="help explain" aria-labelledby={title} data-testid="explain" onClose={() => !dialog.current?.open && close()} onClick={(event) => event.target === dialog.current && close()}>
       <h2 id={title}>Explain an event</h2>
       <EventIdForm key={eventId} eventId={eventId} onAsk={(asked) => (asked === eventId ? void query.refetch() : navigation.explain(asked))} />
       <div className="explained" aria-live="polite" aria-busy={query.isFetching}>
