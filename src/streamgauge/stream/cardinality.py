@@ -79,9 +79,8 @@ class DimensionValues:
 
     def _over_limit(self, rollup: str, column: str, panes: pl.DataFrame, values_max: int) -> list[tuple[int, str]]:
         dimension = column.removeprefix("p:")
-        days = panes.select((pl.col("timestamp") // DAY_MS).alias("day"), column).unique().group_by("day").agg(column)
         over: list[tuple[int, str]] = []
-        for day, values in sorted(days.iter_rows()):
+        for day, values in _values_by_day(panes, column):
             key = (rollup, dimension, day)
             known = self._values.get(key, set())
             new = sorted(value for value in values if value not in known and value not in (UNKNOWN, OTHER))
@@ -106,6 +105,17 @@ class DimensionValues:
             _, forgotten = self._values.popitem(last=False)
             self._size -= len(forgotten)
             self._forgot = True
+
+
+def _values_by_day(panes: pl.DataFrame, column: str) -> list[tuple[int, list[str]]]:
+    """Each value once, by day since 1970."""
+    if not panes.height:
+        return []
+    first, last = (int(str(time_ms)) // DAY_MS for time_ms in (panes["timestamp"].min(), panes["timestamp"].max()))
+    if first == last:  # nearly always
+        return [(first, panes[column].unique().to_list())]
+    days = panes.select((pl.col("timestamp") // DAY_MS).alias("day"), column).unique().group_by("day").agg(column)
+    return sorted(days.iter_rows())
 
 
 def _pack(values: list[tuple[Key, list[str]]]) -> bytes:
