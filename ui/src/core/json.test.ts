@@ -3,12 +3,18 @@ import { prettyJson } from "./json";
 
 test.each([
   '{"a":[1,{"b":"x, {y}: \\"z\\""}],"c":{},"d":[ ],"e":null}',
-  "[]", "[[]]", '"text"', "-1.5e3", '{"a":{"b":[[],{}]}}', ' { "ü" : "\\u00fc\\\\" } ',
+  "[]",
+  "[[]]",
+  '"text"',
+  '{"a":{"b":[[],{}]}}',
+  ' { "ü" : "x\\\\" } ',
 ])("%s is written as JSON.stringify would", (text) => {
   expect(prettyJson(text)).toBe(JSON.stringify(JSON.parse(text), null, 2));
 });
 
-test("numbers and names that a parser would lose stay as they are", () => {
+test("numbers, escapes and names that a parser would lose stay as they are", () => {
+  expect(prettyJson(' "\\u00fc" ')).toBe('"\\u00fc"');
+  expect(prettyJson("-1.5e3")).toBe("-1.5e3");
   expect(prettyJson('{"a":12345678901234567890,"a":1.0}')).toBe('{\n  "a": 12345678901234567890,\n  "a": 1.0\n}');
 });
 
