@@ -80,10 +80,11 @@ def _event(rng: random.Random, now: datetime) -> dict[str, object]:
 
 
 def run(  # noqa: PLR0917 - the command line's, in its order
-    host: str, port: int, seconds: float, connections: int, batch_events: int, repeat_each: int = 0
+    host: str, port: int, seconds: float, connections: int, batch_events: int, repeat_each: int = 0, rate: int = 0
 ) -> dict[str, float]:
-    """Send for so long as fast as the server answers: each connection sends its next body when it has its answer.
-    With `repeat_each`, events have ids and each such request is a retry."""
+    """Send for so long, as fast as the server answers: each connection sends its next body when it has its answer.
+    With `repeat_each`, events have ids and each such request is a retry. With `rate`, it is at most so many events a
+    second."""
     source = Requests(batch_events, repeat_each)
     sockets = [socket.create_connection((host, port)) for _ in range(connections)]
     by_file = {one.fileno(): one for one in sockets}
@@ -106,6 +107,8 @@ def run(  # noqa: PLR0917 - the command line's, in its order
                 refused += 1
             else:
                 raise RuntimeError(answer.decode() or "the server closed the connection")
+            if rate and (ahead_s := (len(waits) + len(sent_s)) * batch_events / rate - (now_s - started_s)) > 0:
+                time.sleep(ahead_s)
             if now_s - started_s < seconds:
                 sent_s[number] = now_s
                 by_file[number].sendall(next(source))

@@ -95,8 +95,11 @@ class Server:
         self._process.kill()
         self._process.wait()
 
-    def load(self, seconds: float, connections: int, batch: int, repeat_each: int = 0) -> dict[str, float]:
-        arguments = [str(argument) for argument in ("127.0.0.1", self.port, seconds, connections, batch, repeat_each)]
+    def load(
+        self, seconds: float, connections: int, batch: int, repeat_each: int = 0, rate: int = 0
+    ) -> dict[str, float]:
+        numbers = (self.port, seconds, connections, batch, repeat_each, rate)
+        arguments = ["127.0.0.1", *(str(number) for number in numbers)]
         command = [sys.executable, str(Path(__file__).with_name("load.py")), *arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         return dict(json.loads(done.stdout))

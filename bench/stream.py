@@ -53,11 +53,12 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=30)
     options.add_argument("--connections", type=int, default=128)
     options.add_argument("--batch", type=int, default=100, help="events a request")
+    options.add_argument("--rate", type=int, default=0, help="events a second at most; 0: as many as are accepted")
     options.add_argument("--profiles", type=int, default=1_000_000)
     options.add_argument("--output", type=Path, help="write the result as JSON")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="stream-") as folder:
-        result = measure(Path(folder), chosen.seconds, chosen.connections, chosen.batch, chosen.profiles)
+        result = measure(Path(folder), chosen)
     text = json.dumps(result, indent=2)
     print(text)
     if chosen.output:
@@ -66,15 +67,16 @@ def main() -> None:
         sys.exit("wrong: counted is not accepted less repeated")
 
 
-def measure(folder: Path, seconds: float, connections: int, batch: int, profiles: int) -> dict[str, Any]:
+def measure(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    seconds, connections, batch = chosen.seconds, chosen.connections, chosen.batch
     config = folder / "config.toml"
     config.write_text(CONFIG)
     data = folder / "data"
-    import_profiles(folder, data, profiles)
+    import_profiles(folder, data, chosen.profiles)
     with Server(data, "--config", str(config)) as server:
         idle_mib = server.resident_mib()
         with Memory(server) as memory:
-            load = server.load(seconds, connections, batch, REPEAT_EACH)
+            load = server.load(seconds, connections, batch, REPEAT_EACH, chosen.rate)
             ended_s = time.perf_counter()
             server.wait_until_caught_up()
             drain_s = time.perf_counter() - ended_s

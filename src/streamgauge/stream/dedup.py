@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 import msgspec
@@ -52,8 +53,7 @@ class DropRepeatedIds:
         self._horizon_ms = 0
         self._short_until_ms = 0
         self._change: StateChange | None = None
-        for number, block in blocks:
-            self._resume(number, block)
+        self._resume(blocks)
 
     @property
     def ids(self) -> int:
@@ -124,14 +124,17 @@ class DropRepeatedIds:
             self._change = self._journal.add(block, oldest_kept=self._generations[0].first_block)
         return repeated
 
-    def _resume(self, number: int, block: bytes) -> None:
-        begun_ms, newest_ms = (int(value) for value in np.frombuffer(block, _HEADER, 2))
-        if not self._generations or self._generations[-1].begun_ms != begun_ms:
-            self._generations.append(_Generation(begun_ms, number))
-        current = self._generations[-1]
-        current.newest_ms = newest_ms
-        high, low = np.frombuffer(block, _HASH, offset=2 * _HEADER.itemsize).reshape(2, -1)
-        current.ids.insert(high, low)
+    def _resume(self, blocks: Blocks) -> None:
+        """Blocks of one generation are taken in together: that is quicker than one by one."""
+        for begun_ms, together in itertools.groupby(blocks, key=lambda block: _times_of(block[1])[0]):
+            kept = list(together)
+            generation = _Generation(begun_ms, first_block=kept[0][0])
+            generation.newest_ms = _times_of(kept[-1][1])[1]
+            hashes = [np.frombuffer(block, _HASH, offset=2 * _HEADER.itemsize).reshape(2, -1) for _, block in kept]
+            high, low = (np.concatenate([pair[word] for pair in hashes]) for word in (0, 1))
+            generation.ids = KeyTable(len(high))
+            generation.ids.insert(high, low)
+            self._generations.append(generation)
 
     def _make_room(self, coming: int, now_ms: int, spec: PipelineSpec) -> None:
         """Begin a generation where the newest is old or full, and forget those that are over the horizon or a limit."""
@@ -153,3 +156,9 @@ class DropRepeatedIds:
         oldest_ms = generations[0].begun_ms
         is_short = now_ms < self._short_until_ms
         self._horizon_ms = max(0, now_ms - oldest_ms) if is_short else spec.deduplication_horizon_ms
+
+
+def _times_of(block: bytes) -> tuple[int, int]:
+    """Of the generation that a block belongs to, when it was written: its begin and its newest, ms."""
+    begun_ms, newest_ms = np.frombuffer(block, _HEADER, 2).tolist()
+    return begun_ms, newest_ms

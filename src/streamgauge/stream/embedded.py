@@ -113,7 +113,7 @@ class EmbeddedRunner:
         self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
         self._pipeline = Pipeline(state.blocks_of, profiles)
         self._batch_number = state.batch_number()
-        self._oldest_open_ms = self._pipeline.sessions.oldest_open_ms()
+        self._oldest_open_ms = self._pipeline.sessions.oldest_open_ms
         self._watermarks: Watermarks | None = None
         self._idle = False
         self._waiting_since_ms = clock.now_ms()
@@ -367,7 +367,7 @@ class EmbeddedRunner:
         with self._timed("transform"):
             counted, output = self._pipeline.apply(batch, pending)
             changes = self._pipeline.changes()
-            oldest_open_ms = self._pipeline.sessions.oldest_open_ms()
+            oldest_open_ms = self._pipeline.sessions.oldest_open_ms
         oldest, newest = (received.min(), received.max()) if received.len() else (0, 0)
         return _Prepared(pending, counted, output, changes, oldest_open_ms, int(str(oldest)), int(str(newest)))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -76,6 +76,13 @@ class SessionChanges(msgspec.Struct, frozen=True):
     closed: pl.DataFrame
 
 
+class _Measures(NamedTuple):
+    open_count: int
+    kept_count: int
+    memory_bytes: int
+    oldest_open_ms: int | None
+
+
 class Sessions:
     """All sessions of all users that an event may still join."""
 
@@ -90,6 +97,7 @@ class Sessions:
         self._changed: pl.DataFrame | None = None
         self._clear()
         self._resume(blocks)
+        self._measures = self._measure()
 
     def _clear(self, room: int = 1) -> None:
         room = max(1, room)  # so that there is something to look at in the place of a user's head that isn't there
@@ -106,35 +114,43 @@ class Sessions:
         self._texts = [""]
         self._codes = {"": 0}
 
-    # What is known of it
+    # What is known of it: measured after each batch, so that other threads may ask
 
     @property
     def open_count(self) -> int:
-        kept = self._count
-        return int(np.count_nonzero(~self._columns["closed"][:kept] & ~self._gone[:kept]))
+        return self._measures.open_count
 
     @property
     def kept_count(self) -> int:
         """Open ones, and closed ones that a late event may join."""
-        return self._count - int(np.count_nonzero(self._gone[: self._count]))
+        return self._measures.kept_count
 
     @property
     def memory_bytes(self) -> int:
         """About: texts are counted with 80 bytes each."""
-        arrays = [*self._columns.values(), self._user, self._older, self._gone, self._touched, self._head]
-        texts = 80 * (len(self._user_names) + len(self._texts))
-        return sum(array.nbytes for array in arrays) + self._users.memory_bytes + texts
+        return self._measures.memory_bytes
+
+    @property
+    def oldest_open_ms(self) -> int | None:
+        """The start of the oldest open session; None where none is open."""
+        return self._measures.oldest_open_ms
 
     @property
     def forgotten_early(self) -> int:
         """Sessions that were closed or forgotten before their time since the start, because of `sessions_max`."""
         return self._forgotten_early
 
-    def oldest_open_ms(self) -> int | None:
-        """The start of the oldest open session; None where none is open."""
-        kept = self._count
-        is_open = ~self._columns["closed"][:kept] & ~self._gone[:kept]
-        return int(self._columns["start"][:kept][is_open].min()) if is_open.any() else None
+    def _measure(self) -> _Measures:
+        gone = self._gone[: self._count]
+        is_open = ~self._columns["closed"][: self._count] & ~gone
+        arrays = [*self._columns.values(), self._user, self._older, self._gone, self._touched, self._head]
+        texts = 80 * (len(self._user_names) + len(self._texts))
+        return _Measures(
+            open_count=int(np.count_nonzero(is_open)),
+            kept_count=self._count - int(np.count_nonzero(gone)),
+            memory_bytes=sum(array.nbytes for array in arrays) + self._users.memory_bytes + texts,
+            oldest_open_ms=int(self._columns["start"][: self._count][is_open].min()) if is_open.any() else None,
+        )
 
     def has_due(self, watermark_ms: int, spec: PipelineSpec) -> bool:
         """Whether a session could be closed now."""
@@ -158,6 +174,7 @@ class Sessions:
         after = self._contribution(present[self._columns["closed"][present]], 1)
         rows = self._frame(changed)
         self._changed = rows
+        self._measures = self._measure()
         return SessionChanges(_stored(rows, version), _summed([*self._before, after]))
 
     def changes(self) -> StateChange | None:

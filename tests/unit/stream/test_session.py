@@ -144,11 +144,11 @@ def test_events_of_nobody_make_no_session_and_an_anonymous_id_is_no_user_id() ->
 
 def test_the_oldest_open_session_is_known() -> None:
     run = Run()
-    assert run.sessions.oldest_open_ms() is None
+    assert run.sessions.oldest_open_ms is None
     run.batch([event(at_ms=NOON_MS, user_id="u"), event(at_ms=NOON_MS - GAP_MS, user_id="v")], NOON_MS - GAP_MS)
-    assert run.sessions.oldest_open_ms() == NOON_MS - GAP_MS
+    assert run.sessions.oldest_open_ms == NOON_MS - GAP_MS
     run.batch([], NOON_MS)
-    assert run.sessions.oldest_open_ms() == NOON_MS
+    assert run.sessions.oldest_open_ms == NOON_MS
 
 
 USERS = st.sampled_from([{"user_id": "a"}, {"user_id": "b"}, {"anonymous_id": "a"}, {}])
