@@ -14,14 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
 
-from streamgauge.core.errors import InvalidRequest, StreamgaugeError, Unavailable
+from streamgauge.core.errors import InvalidRequest, NotFound, Unavailable
 from streamgauge.core.lifecycle import give_way
 from streamgauge.log.base import EventLog, LogBatch, OffsetRange
 from streamgauge.model import DAY_MS, MINUTE_MS, SESSION_METRICS, ReplayState
@@ -100,14 +101,14 @@ class Replays:
 
     async def run(self) -> None:
         """Do what is requested, for ever. First what an earlier process left, and what changed in the settings."""
-        await self._look_for_new_rollups()
+        await self._patiently(self._look_for_new_rollups)
         if (left := self._state.requested_replay()) is not None:
             self._began(left)
         while True:
             await self._wanted.wait()
             self._wanted.clear()
             if (request := self._state.requested_replay()) is not None:
-                await self._until_done(request)
+                await self._patiently(partial(self._try, request))
 
     def close(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
@@ -151,18 +152,21 @@ class Replays:
         oldest_ms = int(str(decode(firsts, ()).events["received_at"].max()))
         return oldest_ms + self._spec.deduplication_horizon_ms + self._spec.future_ms_max
 
-    async def _until_done(self, request: ReplayRequest) -> None:
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Again and again while the log, the store or the disk is not there: a replay must not end the system."""
         while True:
             try:
-                await self._replay(request)
+                return await work()
             except Unavailable as error:
                 _logger.warning("the replay is tried again: %s", error.message)
                 await asyncio.sleep(_RETRY_S)
-                continue
-            except StreamgaugeError as error:  # the records are gone: trying again would not help
-                self._update(phase="failed", problem=error.message)
-                await self._runner.write_down(self._state.end_replay)
-            return
+
+    async def _try(self, request: ReplayRequest) -> None:
+        try:
+            await self._replay(request)
+        except NotFound as error:  # records expired meanwhile: trying again would not bring them back
+            await self._runner.write_down(self._state.end_replay)
+            self._update(phase="failed", problem=error.message)
 
     async def _replay(self, request: ReplayRequest) -> None:
         writer, rebuild = await self._in_thread(self._open_store)
