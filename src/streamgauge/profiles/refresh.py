@@ -28,8 +28,10 @@ _logger = logging.getLogger(__name__)
 class ProfileRefresher:
     """Reads all profiles at the start and every `reload_s`, what changed every `interval_s`, in a thread of its own.
 
-    `first_load` is set once the profiles were read, or those of the local copy when the database is down. `on_load` is
-    told how many profiles each reading changed, in that thread; `sleep` waits for so many seconds.
+    With a local copy, the start is what the copy has and what changed since; all are read one `interval_s` later, for
+    those that were deleted meanwhile. `first_load` is set when the start is done, which with a copy doesn't take the
+    database. `on_load` is told how many profiles each reading changed, in that thread; `sleep` waits for so many
+    seconds.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class ProfileRefresher:
         self._stopping = threading.Event()
         self._marker: Marker | None = None
         self._loaded_ms: int | None = None
-        self._read_all_ms = 0
+        self._read_all_at_ms = 0
+        self._copied: Marker | None = None
         self._copied_ms: int | None = None
         self._copy_is_behind = False
         self._problem = ""
@@ -85,7 +88,11 @@ class ProfileRefresher:
             self._source.close()
 
     def _load_copy(self) -> bool:
-        return self._copy is not None and self._copy.load(self._table)
+        if self._copy is not None:
+            self._marker = self._copied = self._copy.load(self._table)
+        if self._marker is not None:
+            self._read_all_at_ms = self._clock.now_ms() + round(self._interval_s * 1_000)
+        return self._marker is not None
 
     def _refresh(self) -> bool:
         """Read once. False where the database couldn't be read."""
@@ -109,7 +116,7 @@ class ProfileRefresher:
         """How many profiles changed. Half of a reading may be in the table when it raises Unavailable; the next one
         begins where this one did."""
         now_ms = self._clock.now_ms()
-        everything = self._marker is None or now_ms - self._read_all_ms >= self._reload_ms
+        everything = self._marker is None or now_ms >= self._read_all_at_ms
         # Deleted profiles go with the table that had them. The first one is filled as it is looked up, for there is
         # nothing that could be lost.
         anew = everything and len(self._table) > 0
@@ -123,14 +130,20 @@ class ProfileRefresher:
         if anew:
             self._table.replace_with(table)
         if everything:
-            self._read_all_ms = now_ms
+            self._read_all_at_ms = now_ms + round(self._reload_ms)
         self._marker, self._loaded_ms = marker, now_ms
         return changed
 
     def _save_copy(self, changed: int) -> None:
-        self._copy_is_behind |= changed > 0
+        """Also where nothing changed since, but a start with the copy would read much again: all that has the time of
+        the newest, which was seen only once when it was written."""
+        self._copy_is_behind |= changed > 0 or (_seen_once(self._copied) and not _seen_once(self._marker))
         now_ms = self._clock.now_ms()
         due = self._copied_ms is None or now_ms - self._copied_ms >= COPY_EVERY_MS
-        if self._copy is not None and self._copy_is_behind and due:
-            self._copied_ms = now_ms
-            self._copy_is_behind = not self._copy.save(self._table)
+        if self._copy is not None and self._marker is not None and self._copy_is_behind and due:
+            self._copied, self._copied_ms = self._marker, now_ms
+            self._copy_is_behind = not self._copy.save(self._table, self._marker)
+
+
+def _seen_once(marker: Marker | None) -> bool:
+    return marker is not None and marker.read_ms == marker.since_ms

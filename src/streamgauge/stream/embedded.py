@@ -45,7 +45,6 @@ from streamgauge.log.base import EventLog, LogBatch, Offsets
 from streamgauge.model import Freshness, LiveUpdate
 from streamgauge.store.base import StoreWriter
 from streamgauge.stream.batch import Batch, decode
-from streamgauge.stream.enrich import Profiles
 from streamgauge.stream.journal import StateChange
 from streamgauge.stream.pipeline import Pipeline, wanted_fields
 from streamgauge.stream.rows import Output, live_update
@@ -90,11 +89,12 @@ class EmbeddedRunner:
         clock: Clock,
         metrics: SelfMetrics,
         *,
-        profiles: Profiles,
+        pipeline: Pipeline,
         publish: Callable[[LiveUpdate], None],
         batch_interval_ms: int,
     ) -> None:
-        """`publish` is called on the event loop after each commit that counted something."""
+        """`pipeline` was resumed from `state`, and is used by nothing else. `publish` is called on the event loop after
+        each commit that counted something."""
         self._log = log
         self._writer = writer
         self._state = state
@@ -111,7 +111,7 @@ class EmbeddedRunner:
         self.session_watermark_ms = state.watermark_ms()
         self._stop = asyncio.Event()
         self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
-        self._pipeline = Pipeline(state.blocks_of, profiles)
+        self._pipeline = pipeline
         self._batch_number = state.batch_number()
         self._oldest_open_ms = self._pipeline.sessions.oldest_open_ms
         self._watermarks: Watermarks | None = None

@@ -63,14 +63,20 @@ _ANY_LENGTH: Final = 1 << 30
 
 _REWRITE_BYTES_MIN: Final = 4 * 1024 * 1024
 
+_ROWS_AT_ONCE: Final = 10_000
+_ROW_INTERVAL_MS: Final = 5_000
+"""Where more rows than `_ROWS_AT_ONCE` wait for the store, that of a session that only went on waits so long since the
+last one: under load most sessions go on in each batch, and the store would do little else than replace their rows."""
+
 Index = npt.NDArray[np.int64]
 Columns = dict[str, npt.NDArray[Any]]
 
 
 class SessionChanges(msgspec.Struct, frozen=True):
-    """What one batch did. `rows`: sessions as they are now, columns of the table `sessions`, times in ms. `closed`: by
-    how much the rollups change, a row for each minute (ms) of a start and each `SESSION_DIMENSIONS`, columns `p:name`
-    (null where unknown), with the metrics as columns."""
+    """What one batch did. `rows`: sessions to be stored as they are now, columns of the table `sessions`, times in ms;
+    of many that only went on, some come in a later batch. `closed`: by how much the rollups change, a row for each
+    minute (ms) of a start and each `SESSION_DIMENSIONS`, columns `p:name` (null where unknown), with the metrics as
+    columns."""
 
     rows: pl.DataFrame
     closed: pl.DataFrame
@@ -111,6 +117,8 @@ class Sessions:
         self._older = np.zeros(room, dtype=np.int64)
         self._gone = np.zeros(room, dtype=np.bool_)
         self._touched = np.zeros(room, dtype=np.bool_)
+        self._unwritten = np.zeros(room, dtype=np.bool_)
+        self._written_ms = np.zeros(room, dtype=np.int64)
         self._texts = [""]
         self._codes = {"": 0}
 
@@ -143,7 +151,8 @@ class Sessions:
     def _measure(self) -> _Measures:
         gone = self._gone[: self._count]
         is_open = ~self._columns["closed"][: self._count] & ~gone
-        arrays = [*self._columns.values(), self._user, self._older, self._gone, self._touched, self._head]
+        arrays = [*self._columns.values(), self._user, self._older, self._head]
+        arrays += [self._gone, self._touched, self._unwritten, self._written_ms]
         texts = 80 * (len(self._user_names) + len(self._texts))
         return _Measures(
             open_count=int(np.count_nonzero(is_open)),
@@ -153,8 +162,8 @@ class Sessions:
         )
 
     def has_due(self, watermark_ms: int, spec: PipelineSpec) -> bool:
-        """Whether a session could be closed now."""
-        return self._due(watermark_ms, spec).size > 0
+        """Whether a batch without records would do something now: close a session, or give a row that waits."""
+        return self._due(watermark_ms, spec).size > 0 or bool(self._unwritten[: self._count].any())
 
     # A batch
 
@@ -172,10 +181,12 @@ class Sessions:
         self._touched[changed] = False
         present = changed[~self._gone[changed]]
         after = self._contribution(present[self._columns["closed"][present]], 1)
-        rows = self._frame(changed)
-        self._changed = rows
+        self._unwritten[changed] = True
+        written = self._to_write(events)
+        self._unwritten[written] = False
+        self._changed = self._frame(changed)
         self._measures = self._measure()
-        return SessionChanges(_stored(rows, version), _summed([*self._before, after]))
+        return SessionChanges(_stored(self._frame(written), version), _summed([*self._before, after]))
 
     def changes(self) -> StateChange | None:
         rows, self._changed = self._changed, None
@@ -298,7 +309,7 @@ class Sessions:
         for name, column in runs.items():
             self._columns[name][added] = column
         self._user[added], self._older[added] = user, older
-        self._gone[added] = False
+        self._gone[added], self._written_ms[added] = False, 0
         self._head[user] = added
         self._count += len(user)
         self._touch(added)
@@ -363,6 +374,21 @@ class Sessions:
         if was_closed.size:
             self._before.append(self._contribution(was_closed, -1))
             self._columns["closed"][was_closed] = False
+            self._written_ms[was_closed] = 0
+
+    # What the store gets
+
+    def _to_write(self, events: pl.DataFrame) -> Index:
+        """The sessions whose rows are due. All that wait where that isn't many, or nothing comes; else those that are
+        new, closed, opened again or merged, and those that have waited."""
+        waiting = np.flatnonzero(self._unwritten[: self._count])
+        now_ms = int(events["received_at"].max() or 0)  # type: ignore[arg-type]
+        if now_ms and len(waiting) > _ROWS_AT_ONCE:
+            since_ms = np.abs(now_ms - self._written_ms[waiting])  # also of a clock that was set back
+            is_due = (since_ms >= _ROW_INTERVAL_MS) | self._columns["closed"][waiting] | self._gone[waiting]
+            waiting = waiting[is_due]
+        self._written_ms[waiting] = now_ms
+        return waiting
 
     # Closing
 
@@ -397,6 +423,7 @@ class Sessions:
         self._columns = {name: _longer(column, more) for name, column in self._columns.items()}
         self._user, self._older = _longer(self._user, more), _longer(self._older, more)
         self._gone, self._touched = _longer(self._gone, more), _longer(self._touched, more)
+        self._unwritten, self._written_ms = _longer(self._unwritten, more), _longer(self._written_ms, more)
 
     def _make_room(self, watermark_ms: int, spec: PipelineSpec) -> None:
         """Now and then forget what no event in time can join; and the oldest where they are too many."""
@@ -421,7 +448,8 @@ class Sessions:
     # To the disk and back
 
     def _frame(self, sessions: Index) -> pl.DataFrame:
-        """Sessions as rows that stand for themselves; `gone` are those that were merged into another."""
+        """Sessions as rows that stand for themselves; `gone` are those that were merged into another, `unwritten` those
+        that the store knows otherwise. What is resumed as unwritten may have been written since: it is once more."""
         user = self._user[sessions]
         names = self._user_names
         columns = {
@@ -434,6 +462,7 @@ class Sessions:
                 "anonymous": self._anonymous[user],
                 **columns,
                 "gone": self._gone[sessions],
+                "unwritten": self._unwritten[sessions],
             }
         )
 
@@ -445,7 +474,8 @@ class Sessions:
     def _resume(self, blocks: Blocks) -> None:
         if not blocks:
             return
-        rows = pl.concat([pl.read_ipc(io.BytesIO(block)) for _, block in blocks])
+        # Of blocks of before there was `unwritten`, all is written.
+        rows = pl.concat([pl.read_ipc(io.BytesIO(block)) for _, block in blocks], how="diagonal")
         newest = rows.unique(["user", "anonymous", "opened"], keep="last", maintain_order=True)
         self._whole_bytes = len(blocks[0][1])
         self._load(newest.filter(~pl.col("gone")))
@@ -463,6 +493,8 @@ class Sessions:
             numbers = self._codes_of(column, _ANY_LENGTH) if name in _TEXTS else column.to_numpy()
             self._columns[name] = numbers.copy()  # what comes from a frame can't be written to
         self._user[:] = user
+        if "unwritten" in rows.columns:
+            self._unwritten = rows["unwritten"].fill_null(False).to_numpy().copy()
         # Sorted by user and start, each is the next older of the one after it.
         order = np.argsort(user, kind="stable")
         before = np.where(np.diff(user[order], prepend=-1) == 0, np.roll(order, 1), -1)

@@ -83,7 +83,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> ProfileCopy:
-    return ProfileCopy(tmp_path / "copy.parquet")
+    return ProfileCopy(tmp_path / "copy.parquet", "a database")
 
 
 def refresher_of(
@@ -198,8 +198,30 @@ async def test_a_start_while_the_database_is_down_goes_on_with_the_copy(
         assert plans(refresher) == ["pro", "free", None]
         source.problem = ""
         del source.plans["bob"]
+        clock.advance(10_000)
         await steps.again()
         assert plans(refresher) == ["pro", None, None]
+
+
+async def test_a_start_with_a_copy_reads_what_changed_since_and_all_one_interval_later(
+    source: FakeSource, clock: ManualClock, steps: Steps, copy: ProfileCopy
+) -> None:
+    async with running(refresher_of(source, clock, steps, copy)):
+        await steps.wait()
+    del source.plans["bob"]
+    source.plans["eve"] = "trial"
+    source.asked.clear()
+    steps = Steps()
+    refresher = refresher_of(source, clock, steps, copy)
+    async with running(refresher):
+        await steps.wait()
+        assert refresher.first_load.is_set()
+        assert source.asked == [Marker(1, 0, 0)]
+        assert plans(refresher) == ["pro", "free", "trial"]
+        clock.advance(10_000)
+        await steps.again()
+        assert source.asked[1:] == [None]
+        assert plans(refresher) == ["pro", None, "trial"]
 
 
 async def test_the_copy_is_written_when_something_changed_at_most_once_a_minute(
@@ -208,11 +230,11 @@ async def test_the_copy_is_written_when_something_changed_at_most_once_a_minute(
     class Counted(ProfileCopy):
         saved = 0
 
-        def save(self, table: ProfileTable) -> bool:
+        def save(self, table: ProfileTable, marker: Marker) -> bool:
             self.saved += 1
             return True
 
-    copy = Counted(tmp_path / "copy.parquet")
+    copy = Counted(tmp_path / "copy.parquet", "a database")
     async with running(refresher_of(source, clock, steps, copy)):
         await steps.wait()
         assert copy.saved == 1

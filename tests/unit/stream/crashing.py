@@ -20,6 +20,7 @@ from streamgauge.profiles.table import ProfileTable
 from streamgauge.store.base import RowBatch
 from streamgauge.stream.embedded import EmbeddedRunner
 from streamgauge.stream.journal import StateChange
+from streamgauge.stream.pipeline import Pipeline
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending, RunnerState
 from unit.stream.making import NOON_MS, Key
@@ -210,7 +211,7 @@ class World:
             state,
             self.clock,
             self.metrics,
-            profiles=self.profiles,
+            pipeline=Pipeline(state.blocks_of, self.profiles),
             publish=self.published.put_nowait,
             batch_interval_ms=batch_interval_ms,
         )
