@@ -3,6 +3,7 @@
 #   make up      run the product           ARGS="--port 9000" passes options on
 #   make demo    … with realistic traffic and 7 days of history
 #   make test    all tests, in a real browser too
+#   make test-cluster  the tests that need real servers: Kafka
 #   make lint    formatting, lint, types, import rules
 #   make bench   measure speed
 #   make lock    bring the locked dependencies up to date
@@ -11,7 +12,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: up demo test lint bench lock clean setup format
+.PHONY: up demo test test-cluster lint bench lock clean setup format
 
 BIN := .venv/bin
 STAMPS := .make
@@ -31,6 +32,10 @@ test: setup $(STAMPS)/ui-packages
 	cd ui && npm test --silent
 	tools/require.sh postgres
 	browser="$$(tools/require.sh browser)"; CHROMIUM="$$browser" $(BIN)/pytest $(ARGS)
+
+test-cluster: setup
+	@if jars="$$(tools/require.sh kafka)"; then KAFKA_JARS="$$jars" $(BIN)/pytest -m cluster $(ARGS); \
+	else test $$? -eq 3 && echo "streamgauge: SKIPPED: the cluster tests need Maven Central, which can't be reached"; fi
 
 lint: $(STAMPS)/python $(STAMPS)/ui-packages
 	$(BIN)/ruff format --check src tests bench

@@ -3,6 +3,8 @@
 #   require.sh python    prints the path of a Python of version 3.11 or newer that can make virtual environments
 #   require.sh node      checks for Node.js 20.19 or newer with npm
 #   require.sh postgres  checks for PostgreSQL's server programs, which the tests of profiles start
+#   require.sh kafka     prints the folder of Kafka's jars for the cluster tests, from Maven Central; exit code 3 where that
+#                        can't be reached
 #   require.sh browser   prints the path of Chromium (or Chrome) for the browser tests
 set -euo pipefail
 
@@ -48,6 +50,21 @@ postgres() {
   missing 'PostgreSQL is missing; the tests of user profiles start a server of their own.' \
     'Debian, Ubuntu:  apt-get install postgresql' \
     'macOS:           brew install postgresql'
+}
+
+kafka() {
+  local cache pom="$(dirname "$0")/kafka/pom.xml" tool
+  for tool in java:default-jre-headless mvn:maven; do
+    command -v "${tool%%:*}" >/dev/null || install_with_apt "${tool##*:}" || missing \
+      "${tool%%:*} is missing; the cluster tests run Kafka's broker with it." "Debian, Ubuntu:  apt-get install ${tool##*:}"
+  done
+  cache="${XDG_CACHE_HOME:-$HOME/.cache}/streamgauge/kafka-$(sha256sum "$pom" | cut -c1-12)"
+  if [ ! -e "$cache/complete" ]; then
+    echo 'streamgauge: fetching Kafka (43 MB)' >&2
+    mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$cache" -DincludeScope=runtime >&2 || exit 3
+    touch "$cache/complete"
+  fi
+  echo "$cache"
 }
 
 browser() {

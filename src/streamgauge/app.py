@@ -43,8 +43,8 @@ from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.accept import Ingest
 from streamgauge.ingest.identity import EventIds
 from streamgauge.ingest.imports import ImportRegistry
+from streamgauge.log.base import EventLog, LogStats
 from streamgauge.log.sqlite import SqliteLog
-from streamgauge.log.sqlite_writer import LogStats
 from streamgauge.model import SESSION_ROLLUPS, Freshness
 from streamgauge.profiles.base import ProfileSource
 from streamgauge.profiles.copy import ProfileCopy
@@ -88,7 +88,7 @@ class _Opened(NamedTuple):
     """What takes time to open. `pipeline` remembers what it did before the restart, and looks profiles up in
     `profiles`."""
 
-    log: SqliteLog
+    log: EventLog
     state: RunnerState
     clients: StoreClients
     profiles: ProfileTable
@@ -110,8 +110,7 @@ class System:
         clients, resumed = await asyncio.gather(
             asyncio.to_thread(_open_store, settings), asyncio.to_thread(Pipeline, state.blocks_of, profiles)
         )
-        log_folder = _folder_of(settings.log_url)
-        log = await SqliteLog.open(log_folder, settings.embedded_log, settings.retention.log_days, clock)
+        log = await _open_log(settings, clock)
         return cls(settings, _Opened(log, state, clients, profiles, resumed), clock)
 
     def __init__(self, settings: Settings, opened: _Opened, clock: Clock) -> None:
@@ -235,7 +234,7 @@ class System:
         metrics.stream_complete_up_to.set(fresh.complete_up_to_ms / 1000)
         self._measure_pipeline()
         metrics.log_queue_bytes.set(stats.queue_bytes)
-        metrics.log_size_bytes.set(self._log.size_bytes())
+        metrics.log_size_bytes.set(self._log.size_bytes() or 0)
         metrics.log_commits.set(stats.group_commits)
         return {
             "ingest": _accepting(stats),
@@ -314,11 +313,21 @@ def _open_store(settings: Settings) -> StoreClients:
     return clients
 
 
-def _folder_of(log_url: str) -> Path:
-    folder = log_url.removeprefix("sqlite:///")
-    if folder == log_url or not folder.strip("/"):
-        raise ConfigError(f"{log_url!r} is not a log", hint="write sqlite:///folder")
-    return Path(folder)
+async def _open_log(settings: Settings, clock: Clock) -> EventLog:
+    url, days = settings.log_url, settings.retention.log_days
+    if url.startswith("kafka://"):
+        try:
+            from streamgauge.log.kafka import KafkaLog  # noqa: PLC0415 - its client is installed by who needs it
+        except ImportError as error:
+            raise ConfigError(
+                f"the log is on Kafka, whose client can't be loaded: {error}",
+                hint="pip install 'streamgauge[kafka]'",
+            ) from error
+        return await KafkaLog.open(url, settings.kafka, days)
+    folder = url.removeprefix("sqlite:///")
+    if folder == url or not folder.strip("/"):
+        raise ConfigError(f"{url!r} is not a log", hint="write sqlite:///folder or kafka://host:9092")
+    return await SqliteLog.open(Path(folder), settings.embedded_log, days, clock)
 
 
 def _server(http: Front, settings: Settings) -> Server:

@@ -91,6 +91,19 @@ class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of one read."""
 
 
+class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of the log on Kafka."""
+
+    partitions: Partitions = 4
+    """Of the topic when it is made; of a topic that is there, what it has."""
+    queue_bytes_max: Positive = 64 * 1024 * 1024
+    """Records that wait for the brokers; over it the ingest API answers 503 with Retry-After."""
+    batch_bytes_max: Positive = 32 * 1024 * 1024
+    """Of one read."""
+    delivery_s_max: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    """So long may the brokers take to acknowledge; then the ingest API answers 503 with Retry-After."""
+
+
 class StreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_interval_ms: NotNegative = 200
     """The least time from the start of one micro-batch to the next: bounds the number of inserts under load."""
@@ -143,7 +156,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     data: str = "data"
     log: str = ""
-    """`sqlite:///path`; default: `log` in the data folder."""
+    """`sqlite:///path` or `kafka://host:9092,host2:9092/topic`; default: `log` in the data folder."""
     store: str = ""
     """`chdb:///path` or `clickhouse://user:password@host:8123/database`; default: `store` in the data folder."""
     profiles: str = ""
@@ -152,6 +165,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ingest: IngestSettings = IngestSettings()
     retention: RetentionSettings = RetentionSettings()
     embedded_log: LogSettings = LogSettings()
+    kafka: KafkaSettings = KafkaSettings()
     stream: StreamSettings = StreamSettings()
     profile: ProfileSettings = ProfileSettings()
     store_tables: StoreSettings = StoreSettings()

@@ -7,20 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from contract.log_places import LogPlace, NewLogPlace, SqlitePlace
+from contract.log_places import KafkaPlace, LogPlace, NewLogPlace, SqlitePlace
 from contract.store_places import StorePlace
+from kafka_server import KafkaServer
 from streamgauge.config import QuerySettings
 from streamgauge.log.base import EventLog
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.store.writer import ClickHouseWriter
 
 
-@pytest.fixture(params=["sqlite"])
-async def new_log_place(tmp_path: Path) -> AsyncIterator[NewLogPlace]:
+@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.cluster)])
+async def new_log_place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[NewLogPlace]:
     places: list[LogPlace] = []
+    kafka: KafkaServer | None = request.getfixturevalue("kafka") if request.param == "kafka" else None
 
     def new(partitions: int) -> LogPlace:
-        places.append(SqlitePlace(tmp_path / f"log-{len(places)}", partitions))
+        folder = tmp_path / f"log-{len(places)}"
+        places.append(SqlitePlace(folder, partitions) if kafka is None else KafkaPlace(kafka.url, partitions))
         return places[-1]
 
     yield new

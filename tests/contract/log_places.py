@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from streamgauge.config import LogSettings
+from streamgauge.config import KafkaSettings, LogSettings
 from streamgauge.core.clock import ManualClock
 from streamgauge.log.base import EventLog
+from streamgauge.log.kafka import KafkaLog
 from streamgauge.log.sqlite import SqliteLog
 
 
@@ -31,6 +33,23 @@ class SqlitePlace:
     async def open(self, *, batch_bytes_max: int = 16 * 1024 * 1024) -> EventLog:
         settings = LogSettings(partitions=self._partitions, batch_bytes_max=batch_bytes_max)
         log = await SqliteLog.open(self._folder, settings, retention_days=7, clock=ManualClock())
+        self._opened.append(log)
+        return log
+
+    async def close_all(self) -> None:
+        while self._opened:
+            await self._opened.pop().close()
+
+
+class KafkaPlace:
+    def __init__(self, server_url: str, partitions: int) -> None:
+        self._url = f"{server_url}/log-{uuid.uuid4()}"
+        self._partitions = partitions
+        self._opened: list[KafkaLog] = []
+
+    async def open(self, *, batch_bytes_max: int = 16 * 1024 * 1024) -> EventLog:
+        settings = KafkaSettings(partitions=self._partitions, batch_bytes_max=batch_bytes_max)
+        log = await KafkaLog.open(self._url, settings, retention_days=7)
         self._opened.append(log)
         return log
 

@@ -13,6 +13,7 @@ import pytest
 from streamgauge.config import (
     DEFAULT_ROLLUPS,
     IngestSettings,
+    KafkaSettings,
     LogSettings,
     ProfileSettings,
     QuerySettings,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "ingest": IngestSettings,
     "retention": RetentionSettings,
     "embedded_log": LogSettings,
+    "kafka": KafkaSettings,
     "stream": StreamSettings,
     "profile": ProfileSettings,
     "store_tables": StoreSettings,

@@ -58,6 +58,29 @@ class LogBatch(msgspec.Struct, frozen=True):
         return {part.partition: part.end for part in self.slices}
 
 
+class LogStats(msgspec.Struct, frozen=True):
+    """What an open log has done, for self-metrics. `lines_bytes` is before compression; `group_commits` counts what was
+    written together, or acknowledged together where the medium groups by itself."""
+
+    appended_records: int = 0
+    lines_bytes: int = 0
+    compressed_bytes: int = 0
+    group_commits: int = 0
+    failed_group_commits: int = 0
+    problem: str = ""
+    """Why the last group commit failed; empty after one that did not."""
+    problem_at_s: float = 0.0
+    """When, by `time.monotonic`."""
+    last_commit_s: float = 0.0
+    queue_bytes: int = 0
+
+
+def check_value(value: bytes) -> None:
+    """Raises ValueError where it isn't one line: readers join values with line feeds."""
+    if not value or b"\n" in value:
+        raise ValueError("a record's value must be one line: not empty, no line feed in it")
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key: CRC-32 modulo the number of partitions, as librdkafka's `consistent` partitioner does,
     so that a user stays in the same partition whichever log is used."""
@@ -110,6 +133,16 @@ class EventLog(Protocol):
     async def end_offsets(self) -> dict[int, int]:
         """One past the last durable record of each partition."""
         ...
+
+    async def remove_expired(self) -> int:
+        """Where the log doesn't forget by itself what is older than the retention: do it now. How many files."""
+        ...
+
+    def size_bytes(self) -> int | None:
+        """What the log takes on this machine's disk; None where it isn't there."""
+        ...
+
+    def stats(self) -> LogStats: ...
 
     async def close(self) -> None:
         """Write what was queued, stop readers, release files. Later calls raise `Unavailable`."""

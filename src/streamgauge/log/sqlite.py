@@ -17,12 +17,12 @@ from typing import ParamSpec, TypeVar
 from streamgauge.config import LogSettings
 from streamgauge.core.clock import Clock
 from streamgauge.core.errors import NotFound, Unavailable
-from streamgauge.log.base import LogBatch, OffsetRange, Offsets, Record
+from streamgauge.log.base import LogBatch, LogStats, OffsetRange, Offsets, Record
 from streamgauge.log.sqlite_day import create_day, day_of, list_days, remove_expired_days
 from streamgauge.log.sqlite_groups import Groups
 from streamgauge.log.sqlite_medium import refusals, sync_folder
 from streamgauge.log.sqlite_reader import LogReader
-from streamgauge.log.sqlite_writer import GroupCommitWriter, LogStats
+from streamgauge.log.sqlite_writer import GroupCommitWriter
 
 POLL_S = 0.5
 """How soon a reader finds what another process has appended. What this process appends wakes it at once."""

@@ -14,29 +14,13 @@ import zstandard
 
 from streamgauge.core.clock import Clock
 from streamgauge.core.errors import Overloaded
-from streamgauge.log.base import Record
+from streamgauge.log.base import LogStats, Record
 from streamgauge.log.sqlite_blob import Blob, Part, pack, split
 from streamgauge.log.sqlite_day import DayWriter, create_day, day_of, newest_day, remove_expired_days
 from streamgauge.log.sqlite_medium import refusals
 
 COMPRESSION_LEVEL = 1
 """Of zstd. Level 3 takes twice the time for a few percent."""
-
-
-class LogStats(msgspec.Struct, frozen=True):
-    """What the writer has done since it was opened, for self-metrics. `lines_bytes` is before compression."""
-
-    appended_records: int = 0
-    lines_bytes: int = 0
-    compressed_bytes: int = 0
-    group_commits: int = 0
-    failed_group_commits: int = 0
-    problem: str = ""
-    """Why the last group commit failed; empty after one that did not."""
-    problem_at_s: float = 0.0
-    """When, by `time.monotonic`."""
-    last_commit_s: float = 0.0
-    queue_bytes: int = 0
 
 
 class _Append(msgspec.Struct, frozen=True):

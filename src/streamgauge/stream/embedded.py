@@ -58,6 +58,9 @@ GROUP: Final = "stream"
 T = TypeVar("T")
 
 _LOG_PAUSE_S: Final = 1.0
+_ENDS_S_MAX: Final = 1.0
+"""So long is waited for the log to say where it ends."""
+
 _SWEEP_S: Final = 1.0
 """How often sessions are looked through for those to close, while nothing comes."""
 
@@ -115,6 +118,8 @@ class EmbeddedRunner:
         self._batch_number = state.batch_number()
         self._oldest_open_ms = self._pipeline.sessions.oldest_open_ms
         self._watermarks: Watermarks | None = None
+        self._known: tuple[int, Offsets] = (clock.now_ms(), {})
+        self._slow: asyncio.Future[dict[int, int]] | None = None
         self._idle = False
         self._waiting_since_ms = clock.now_ms()
         self._stage = StageState("starting")
@@ -165,24 +170,41 @@ class EmbeddedRunner:
         return self._pipeline
 
     async def freshness(self) -> Freshness:
-        now_ms = self._clock.now_ms()
-        ends = await self._log.end_offsets()
-        lags = {partition: end - self._next_offsets.get(partition, 0) for partition, end in ends.items()}
+        """While the log doesn't say what is in it, as it was when it did: nothing is known to be complete since, and an
+        event that isn't counted may have come right after."""
+        asked_ms, found = self._clock.now_ms(), await self._ends()
+        if found is not None:
+            self._known = (asked_ms, found)
+        now_ms, ends = self._known
+        lags = {partition: max(0, end - self._next_offsets.get(partition, 0)) for partition, end in ends.items()}
         lagging = [partition for partition, lag in lags.items() if lag > 0]
         lag_events = sum(lags.values())
         # What came while there was nothing to do came just now: it is being read.
         lag_ms = max(0, now_ms - self._waiting_since_ms) if lag_events and not self._idle else 0
+        lag_ms = max(lag_ms, asked_ms - now_ms)
         complete_up_to_ms = self._watermarks.current_ms(now_ms, lagging) if self._watermarks else 0
         sessions_ms = (
             complete_up_to_ms if self._oldest_open_ms is None else min(complete_up_to_ms, self._oldest_open_ms)
         )
         return Freshness(complete_up_to_ms, lag_ms, lag_events, sessions_ms)
 
-    async def _watermark_ms(self) -> int:
+    async def _ends(self) -> Offsets | None:
+        """Where the log ends; None where it doesn't say so soon. A log on other machines may take long to find out."""
+        if self._slow is not None and not self._slow.done():
+            return None
+        asking = asyncio.ensure_future(self._log.end_offsets())
+        asking.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits may be gone
+        await asyncio.wait({asking}, timeout=_ENDS_S_MAX)
+        if not asking.done():
+            self._slow = asking
+            return None
         try:
-            return (await self.freshness()).complete_up_to_ms
-        except Unavailable:  # the log can't say now how much is left to read
-            return self._state.watermark_ms()
+            return asking.result()
+        except Unavailable:
+            return None
+
+    async def _watermark_ms(self) -> int:
+        return (await self.freshness()).complete_up_to_ms
 
     async def _check_log(self) -> None:
         """Raises ConfigError where the log was replaced: what is in it now would never be read."""
@@ -274,14 +296,14 @@ class EmbeddedRunner:
             async with self._turn:
                 await self._committed()
         while not (stopping.done() or coming.done()):
-            self._idle = await self._log.end_offsets() == self._next_offsets
+            self._idle = await self._ends() == self._next_offsets
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=_SWEEP_S)
             if not (stopping.done() or coming.done()) and self._pipeline.sessions.has_due(
                 await self._watermark_ms(), spec
             ):
                 return True
         if stopping.done() and not coming.done():
-            if (await self._log.end_offsets()) == self._next_offsets:
+            if await self._ends() in (self._next_offsets, None):
                 return False
             await asyncio.wait({coming})
         return not isinstance(coming.exception(), StopAsyncIteration)

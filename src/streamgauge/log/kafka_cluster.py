@@ -1,0 +1,193 @@
+"""Kafka's brokers, the topic of events, and the offsets that consumer groups have committed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import stamina
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+
+from streamgauge.core.errors import ConfigError, Unavailable
+from streamgauge.model import DAY_MS
+
+RECORD_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of one record, key and value: more than an event may have by any setting of the ingest API."""
+
+TOPIC: Final = "events"
+
+T = TypeVar("T")
+_ANSWER_S_MAX: Final = 5.0
+"""How long a broker may take to answer what isn't an append."""
+
+PASSING: Final = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError._TRANSPORT,
+    }
+)
+"""Errors of a cluster that is changing: a topic that was made just now, a broker that went or comes."""
+
+
+class Cluster:
+    """Clients of one Kafka cluster. Used by one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        """`kafka://[user:password@]host:9092[,host2:9092][/topic][?property=value]`, where further properties are
+        librdkafka's own. Raises ConfigError."""
+        self.properties, self.topic = _parsed(url)
+        self._admin = AdminClient(self._checked(self.properties))
+        self._groups: dict[str, Consumer] = {}
+
+    def found(self, partitions: int, retention_days: int) -> None:
+        """Make the topic where there is none, with the broker's own default of replicas.
+
+        Raises ConfigError when it has another number of partitions, Unavailable when no broker answers.
+        """
+        with refusals():
+            known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
+            if self.topic not in known:
+                self._create(partitions, retention_days)
+                known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
+        found = len(known[self.topic].partitions) if self.topic in known else partitions
+        if found != partitions:
+            raise ConfigError(
+                f"the topic {self.topic!r} has {found} partitions, the settings say {partitions}",
+                hint=f"set kafka.partitions = {found}: a user's events stay in one partition only while that is kept",
+            )
+
+    def retention_days(self) -> float | None:
+        """For how long the topic keeps records; None for ever. Raises Unavailable."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, self.topic)
+        with refusals():
+            entries = self._admin.describe_configs([resource])[resource].result(_ANSWER_S_MAX)
+        milliseconds = int(entries["retention.ms"].value)
+        return None if milliseconds < 0 else milliseconds / DAY_MS
+
+    def start_offsets(self, partitions: int) -> dict[int, int]:
+        return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def end_offsets(self, partitions: int) -> dict[int, int]:
+        return self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def commit(self, group: str, offsets: Mapping[int, int]) -> None:
+        places = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
+
+        def commit() -> None:
+            _raise_errors(self._group(group).commit(offsets=places, asynchronous=False))
+
+        _patiently(commit)
+
+    def committed(self, group: str, partitions: int) -> dict[int, int]:
+        places = [TopicPartition(self.topic, partition) for partition in range(partitions)]
+
+        def committed() -> list[TopicPartition]:
+            return _raise_errors(self._group(group).committed(places, timeout=_ANSWER_S_MAX))
+
+        found = _patiently(committed)
+        return {place.partition: max(0, place.offset) for place in found}  # negative where nothing was committed
+
+    def consumer(self, **properties: Any) -> Consumer:
+        """A consumer that is given its partitions, and commits nothing by itself."""
+        fixed = {"enable.auto.commit": False, "auto.offset.reset": "earliest", "allow.auto.create.topics": False}
+        return Consumer({**self.properties, "group.id": "streamgauge", **fixed, **properties})
+
+    def close(self) -> None:
+        while self._groups:
+            self._groups.popitem()[1].close()
+
+    def _group(self, group: str) -> Consumer:
+        if group not in self._groups:
+            self._groups[group] = self.consumer(**{"group.id": group})
+        return self._groups[group]
+
+    def _offsets(self, partitions: int, spec: OffsetSpec) -> dict[int, int]:
+        places = {TopicPartition(self.topic, partition): spec for partition in range(partitions)}
+
+        def offsets() -> dict[int, int]:
+            asked = self._admin.list_offsets(places, request_timeout=_ANSWER_S_MAX)
+            return {place.partition: answer.result(_ANSWER_S_MAX).offset for place, answer in asked.items()}
+
+        return _patiently(offsets)
+
+    def _create(self, partitions: int, retention_days: int) -> None:
+        config = {"retention.ms": str(retention_days * DAY_MS), "max.message.bytes": str(RECORD_BYTES_MAX)}
+        topic = NewTopic(self.topic, num_partitions=partitions, replication_factor=-1, config=config)
+        try:
+            self._admin.create_topics([topic], operation_timeout=_ANSWER_S_MAX)[self.topic].result(_ANSWER_S_MAX)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process was quicker
+                raise
+
+    @staticmethod
+    def _checked(properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises ConfigError for a property that librdkafka doesn't have, or not with that value."""
+        try:
+            AdminClient(dict(properties))
+        except KafkaException as error:
+            raise ConfigError(f"Kafka's client refuses the address of the log: {error.args[0].str()}") from error
+        return dict(properties)
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask again while the cluster is changing. Raises Unavailable."""
+    with refusals():
+        for attempt in stamina.retry_context(on=_is_passing, attempts=None, timeout=_ANSWER_S_MAX, wait_max=1.0):
+            with attempt:
+                return ask()
+    raise AssertionError("an attempt returns or raises")
+
+
+def _is_passing(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in PASSING
+
+
+def _raise_errors(places: list[TopicPartition]) -> list[TopicPartition]:
+    for place in places:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return places
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """What the brokers refuse, or don't answer, becomes Unavailable."""
+    try:
+        yield
+    except KafkaException as error:
+        raise unavailable(error.args[0]) from error
+    except TimeoutError as error:
+        raise Unavailable(f"Kafka did not answer within {_ANSWER_S_MAX:g} s", hint="check the brokers") from error
+
+
+def unavailable(error: KafkaError) -> Unavailable:
+    return Unavailable(f"Kafka can't be used: {error.str()}", hint="check the brokers; send again later")
+
+
+def _parsed(url: str) -> tuple[dict[str, Any], str]:
+    """The properties of a client, and the topic. Raises ConfigError."""
+    parts = urlsplit(url)
+    credentials, _, servers = parts.netloc.rpartition("@")
+    topic = parts.path.strip("/")
+    if parts.scheme != "kafka" or not servers or "/" in topic:
+        raise ConfigError(
+            f"{parts.scheme}://{servers}{parts.path} is not a log on Kafka",
+            hint="write kafka://host:9092 or kafka://host:9092,host2:9092/topic",
+        )
+    properties: dict[str, Any] = {"bootstrap.servers": servers, "client.id": "streamgauge"}
+    # What brokers that are away make the client say goes to the log of whoever asks, as an error of that call.
+    properties["log_level"] = 0
+    properties["reconnect.backoff.max.ms"] = 1_000
+    if credentials:
+        user, _, password = credentials.partition(":")
+        properties |= {"sasl.username": unquote(user), "sasl.password": unquote(password)}
+        properties |= {"sasl.mechanism": "PLAIN", "security.protocol": "SASL_PLAINTEXT"}
+    return properties | dict(parse_qsl(parts.query)), topic or TOPIC
