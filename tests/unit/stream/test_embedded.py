@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streamgauge.core.errors import ConfigError
+from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import partition_of
 from streamgauge.model import DAY_MS, MINUTE_MS, Envelope, Rollup
 from streamgauge.stream.embedded import GROUP, EmbeddedRunner
@@ -488,3 +488,30 @@ async def test_after_a_restart_the_lag_counts_the_time_that_events_waited_for_it
         await written(world)
         assert (await runner.freshness()).lag_ms == 3_600_000
         world.store.gate.set()
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_while_the_log_does_not_say_where_it_ends_nothing_more_is_called_complete(
+    new_world: NewWorld, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    async def away() -> dict[int, int]:
+        if hangs:
+            await asyncio.Event().wait()
+        raise Unavailable("the brokers are away")
+
+    world = await new_world(COUNT)
+    runner = world.runner()
+    async with running(world, runner):
+        await world.append(event())
+        await soon(world.published.get())
+        before = await runner.freshness()
+        with monkeypatch.context() as patched:
+            patched.setattr(world.log, "end_offsets", away)
+            world.clock.advance(60_000)
+            for _ in range(3):  # the second question doesn't wait for the answer to the first
+                known = await soon(runner.freshness())
+                assert known.complete_up_to_ms == before.complete_up_to_ms
+                assert known.lag_ms == 60_000
+        if not hangs:
+            after = await runner.freshness()
+            assert (after.lag_ms, after.complete_up_to_ms) == (0, NOON_MS + 60_000 - 10_000)
