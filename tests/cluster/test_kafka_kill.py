@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from clients import BATCH, NumberedClient, RetryingClient
 from kafka_server import KafkaServer
@@ -83,3 +84,17 @@ def test_a_system_on_kafka_that_is_killed_counts_each_event_once(system: Running
     assert system.stop() == 0
     system.start()
     assert system.total() == client.acknowledged
+
+
+def test_records_that_others_write_to_the_topic_are_dead_letters(own_kafka: KafkaServer, system: RunningSystem) -> None:
+    producer = Producer({"bootstrap.servers": f"127.0.0.1:{own_kafka.port}"})
+    for value in (b'{"event": "page_view"}', b"two\nlines", b"", None, b"\xff\xfe"):
+        producer.produce("events", value, b"someone")
+    producer.flush(20)
+    system.send([{"event": "page_view"}])
+    system.wait_until_counted(1)
+    eventually(
+        lambda: system.self_metric("streamgauge_stream_dropped_total", reason="undecodable") == 5, "five dropped"
+    )
+    letters = system.get("/dead-letter", params={"reason": "undecodable"}).json()["letters"]
+    assert {letter["original"] for letter in letters} >= {'{"event": "page_view"}', "two lines"}

@@ -97,7 +97,7 @@ class _Waiting:
         return bool(self._records)
 
     def add(self, message: Message) -> None:
-        offset, value = cast("int", message.offset()), cast("bytes", message.value())
+        offset, value = cast("int", message.offset()), _line(message.value())
         self._records.append((offset, value))
         self.bytes += len(value)
         self.end = offset + 1
@@ -120,3 +120,10 @@ class _Waiting:
     def exactly(self, wanted: OffsetRange) -> LogSlice:
         values = [value for offset, value in self._records if wanted.start <= offset < wanted.end]
         return LogSlice(wanted.partition, wanted.start, len(values), b"\n".join(values))
+
+
+def _line(value: object) -> bytes:
+    """A record that others wrote may have no value, or one of several lines: it is made one that is no event."""
+    if not isinstance(value, bytes) or not value:
+        return b"(no value)"
+    return value.replace(b"\n", b" ") if b"\n" in value else value

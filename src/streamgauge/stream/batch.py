@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from streamgauge.log.base import LogBatch, OffsetRange
-from streamgauge.model import LINE_COLUMNS, LINE_ESCAPES
+from streamgauge.model import LINE_COLUMNS, LINE_ESCAPES, MADE_ID_PREFIX, Envelope, Refused, Rejection
 
 _BODY: Final = "properties"
 """The last column of a line: JSON of the properties, or of why the item was refused where the event is null."""
@@ -18,6 +18,13 @@ _INTEGERS: Final = ("timestamp", "received_at", "sequence")
 _TEXTS: Final = tuple(name for name in LINE_COLUMNS if name not in _INTEGERS)
 _LINE: Final = {name: pl.Int64() if name in _INTEGERS else pl.String() for name in LINE_COLUMNS} | {_BODY: pl.String()}
 """`model.Envelope.to_line` as columns; `timestamp` and `received_at` in ms since 1970; null where absent."""
+
+_ALWAYS: Final = ("event_id", "timestamp", "received_at", _BODY)
+"""Columns that every envelope has something in."""
+
+_INTEGER_MAX: Final = 2**63 - 1
+_ORIGINAL_BYTES_MAX: Final = 64 * 1024
+"""Of an undecodable record, kept in its dead letter."""
 
 OWN_FIELDS: Final = frozenset({"event", "user_id", "anonymous_id", "event_id"})
 """Fields of the envelope that can be dimensions or conditions; all other names are properties."""
@@ -43,23 +50,24 @@ class Batch(msgspec.Struct, frozen=True):
         return {part.partition: part.end for part in self.ranges}
 
 
-def decode(batch: LogBatch, fields: Collection[str]) -> Batch:
+def decode(batch: LogBatch, fields: Collection[str], now_ms: int = 0) -> Batch:
     """Records to columns, with a column `p:name` for each of `fields`: null where an event has none. A value that is no
     string is its JSON text, where a whole number has no point (404.0 is "404").
 
     Of no records it is a batch without events.
 
-    A record that isn't one line of an envelope is a bug of its writer, and raises.
+    A record that isn't one line of an envelope, which others than the ingest API may write to a log that they share, is
+    a refused item with the reason `undecodable`, received at `now_ms`.
     """
     if not batch.count:
         return _nothing(fields)
     text = b"\n".join(part.lines for part in batch.slices)
-    events = _parse(text, [name for name in sorted(fields) if name not in OWN_FIELDS])
-    if events.height != batch.count:
-        raise ValueError(f"{batch.count} records of {batch.ranges} have {events.height} envelopes")
+    properties = [name for name in sorted(fields) if name not in OWN_FIELDS]
+    try:
+        events = _parse(text, batch.count, properties)
+    except (pl.exceptions.PolarsError, ValueError):
+        events = _parse(_mended(batch, now_ms), batch.count, properties)
     own = [pl.col(name).alias(f"p:{name}") for name in sorted(fields) if name in OWN_FIELDS]
-    if events[_BODY].null_count():
-        raise ValueError(f"among the records of {batch.ranges} are some that are no envelopes")
     return Batch(batch.ranges, events.with_columns(own).hstack(_positions(batch)))
 
 
@@ -73,8 +81,15 @@ def add_counts(dropped: Mapping[str, int], counts: pl.DataFrame) -> dict[str, in
     return {**dropped, **{reason: dropped.get(reason, 0) + count for reason, count in counts.iter_rows()}}
 
 
-def _parse(text: bytes, properties: Sequence[str]) -> pl.DataFrame:
+def _parse(text: bytes, count: int, properties: Sequence[str]) -> pl.DataFrame:
+    """Raises PolarsError or ValueError where these are not so many envelopes."""
     lines = pl.read_csv(text, has_header=False, separator="\t", quote_char=None, schema=_LINE)
+    if lines.height != count:
+        raise ValueError(f"{count} records are {lines.height} lines")
+    if b"\r" in text or any(lines[name].null_count() for name in _ALWAYS):
+        raise ValueError("some are no envelopes")
+    for body in lines.filter(pl.col("event").is_null())[_BODY]:
+        msgspec.json.decode(body, type=Refused)
     escaped = [name for name in _TEXTS if lines[name].str.contains("\\", literal=True).any()]
     lines = lines.with_columns(_unescaped(pl.col(name)).alias(name) for name in escaped)
     if not properties:
@@ -82,6 +97,42 @@ def _parse(text: bytes, properties: Sequence[str]) -> pl.DataFrame:
     bodies = lines[_BODY].str.join("\n").item().encode()
     named = pl.read_ndjson(bodies, schema=dict.fromkeys(properties, pl.String()))
     return lines.hstack(named.rename({name: f"p:{name}" for name in properties}))
+
+
+def _mended(batch: LogBatch, now_ms: int) -> bytes:
+    """The lines, with a refused item in the place of each that is no envelope."""
+    mended = []
+    for part in batch.slices:
+        for offset, line in enumerate(part.lines.split(b"\n"), part.start):
+            problem = _why_not_envelope(line)
+            mended.append(_undecodable(line, problem, f"{part.partition}-{offset}", now_ms) if problem else line)
+    return b"\n".join(mended)
+
+
+def _why_not_envelope(line: bytes) -> str:
+    """Empty for a line as `model.line_of` writes it, whose properties may be written by others."""
+    try:
+        envelope = Envelope.from_line(line)
+        rewritten = envelope.to_line()
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    *columns, body = line.split(b"\t", len(LINE_COLUMNS))
+    if rewritten.split(b"\t", len(LINE_COLUMNS))[:-1] != columns or not envelope.event_id:
+        return "its columns are not those of an envelope"
+    if b"\t" in body or b"\r" in body or any(abs(getattr(envelope, name) or 0) > _INTEGER_MAX for name in _INTEGERS):
+        return "its properties are not on one line, or a number is too large"
+    return ""
+
+
+def _undecodable(line: bytes, problem: str, position: str, now_ms: int) -> bytes:
+    return Envelope(
+        event_id=f"{MADE_ID_PREFIX}{position}",
+        event="",
+        timestamp=now_ms,
+        received_at=now_ms,
+        rejection=Rejection("undecodable", f"the record of the log is no event of the ingest API: {problem[:200]}"),
+        original=line[:_ORIGINAL_BYTES_MAX].decode(errors="replace"),
+    ).to_line()
 
 
 def _unescaped(column: pl.Expr) -> pl.Expr:

@@ -284,7 +284,8 @@ class EmbeddedRunner:
         """In a thread of its own: what is decoded depends on the records alone, so it needs not wait for its turn."""
         fields = wanted_fields(spec)
         with self._timed("decode"):
-            return await asyncio.get_running_loop().run_in_executor(self._decoder, decode, records, fields)
+            loop, now_ms = asyncio.get_running_loop(), self._clock.now_ms()
+            return await loop.run_in_executor(self._decoder, decode, records, fields, now_ms)
 
     async def _has_work(self, coming: asyncio.Future[Batch], stopping: asyncio.Future[Any], spec: PipelineSpec) -> bool:
         """Wait for a batch, or for sessions that can be closed; False when there will be none, or when stopping and all

@@ -160,15 +160,69 @@ def test_each_record_knows_where_it_lies_in_the_log() -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_count_of_lines_that_is_wrong_raises(count: int, fields: tuple[str, ...]) -> None:
     lines = b"\n".join([event("a").to_line(), event("b").to_line()])
-    with pytest.raises(ValueError, match="2 envelopes"):
+    with pytest.raises(ValueError, match="2 lines"):
         decode(LogBatch((LogSlice(0, 0, count, lines),)), fields)
 
 
-@pytest.mark.parametrize("line", [b"not a line", b"i\te\t1", b"i\te\tnoon\t1\t\t\t\t\t{}"])
-def test_a_line_that_is_no_envelope_raises(line: bytes) -> None:
-    lines = b"\n".join([event("a").to_line(), line])
-    with pytest.raises(Exception):  # noqa: B017, PT011 - whichever: it is a bug of the log's writer
-        decode(LogBatch((LogSlice(0, 0, 2, lines),)), ())
+FOREIGN = [
+    b"not a line",
+    b'{"event": "page_view"}',
+    b"i\te\t1",
+    b"i\te\tnoon\t1\t\t\t\t\t{}",
+    b"i\te\t1_0\t1\t\t\t\t\t{}",
+    b"\te\t1\t1\t\t\t\t\t{}",
+    b"i\te\t1\t1\t\t\t\t\t",
+    b"i\te\t1\t1\t\t\t\t\t{",
+    b"i\te\t1\t1\t\t\t\t\t[1]",
+    b"i\te\t1\t1\t\t\t\t\t{}\t{}",
+    b'i\te\t1\t1\t\t\t\t\t{"a":\t1}',
+    b"i\t\t1\t1\t\t\t\t\t{}",
+    b"i\te\t99999999999999999999\t1\t\t\t\t\t{}",
+    b"i\te\t1\t\t\t\t\t\t{}",
+    b"\xff\xfe\x00",
+    b"i\t\xff\t1\t1\t\t\t\t\t{}",
+    b"i\ta\rb\t1\t1\t\t\t\t\t{}",
+    b" ",
+    b'i\te\t1\t2\tu\t\t\t\t{"page": 1e400, "a": -}',
+    b"\x00",
+    b"i\te\t1\t1\t\t\t\t\t" + b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+]
+
+
+@pytest.mark.parametrize("fields", [{"page"}, {"page", "a", "event"}])
+@pytest.mark.parametrize("line", FOREIGN)
+def test_a_record_that_others_wrote_is_a_dead_letter_and_the_events_beside_it_are_counted(
+    line: bytes, fields: set[str]
+) -> None:
+    lines = b"\n".join([event("a", page="/x").to_line(), line, event("b").to_line()])
+    batch = SetRejectedAside().apply(decode(LogBatch((LogSlice(2, 7, 3, lines),)), fields, 42), SPEC)
+    assert column(batch, "event") == ["a", "b"]
+    assert column(batch, "log_offset") == [7, 9]
+    assert batch.dropped == {"undecodable": 1}
+    (letters,) = batch.dead_letters
+    assert letters["received_at"].to_list() == [42]
+    assert letters["event_id"].to_list() == ["sg-2-8"]
+    assert letters["original"].to_list() == [line.decode(errors="replace")]
+
+
+BY_OTHERS = b'i\te\t1\t2\tu\t\t\t\t{"page": 1, "d": [null, {}]}'
+
+
+def test_properties_may_be_written_by_others() -> None:
+    found = decode(LogBatch((LogSlice(0, 0, 1, BY_OTHERS),)), {"page", "d"})
+    assert (column(found, "event"), column(found, "p:page")) == (["e"], ["1"])
+
+
+LINES = st.binary(min_size=1, max_size=60) | st.sampled_from(FOREIGN) | st.just(BY_OTHERS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=6))
+def test_no_record_ends_the_stream(lines: list[bytes]) -> None:
+    one_line_each = [line.replace(b"\n", b"_") for line in lines]
+    found = decode(LogBatch((LogSlice(0, 0, len(lines), b"\n".join(one_line_each)),)), {"page"}, 1)
+    after = SetRejectedAside().apply(found, SPEC)
+    assert after.events.height + sum(letters.height for letters in after.dead_letters) == len(lines)
 
 
 def test_more_lines_than_one_parser_thread_takes_keep_their_order() -> None:
