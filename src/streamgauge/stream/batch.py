@@ -94,7 +94,7 @@ def _parse(text: bytes, count: int, properties: Sequence[str]) -> pl.DataFrame:
     lines = lines.with_columns(_unescaped(pl.col(name)).alias(name) for name in escaped)
     if not properties:
         return lines
-    bodies = lines[_BODY].str.join("\n").item().encode()
+    bodies = lines[_BODY].str.join("\n").cast(pl.Binary).item()  # as text, it would be decoded and encoded again
     named = pl.read_ndjson(bodies, schema=dict.fromkeys(properties, pl.String()))
     return lines.hstack(named.rename({name: f"p:{name}" for name in properties}))
 
