@@ -118,7 +118,7 @@ class System:
         log, state, clients, profiles, resumed = opened
         data, metrics = settings.data_path, SelfMetrics()
         self._settings, self._log, self._metrics = settings, log, metrics
-        self._writer = ClickHouseWriter(clients)
+        self._writer = ClickHouseWriter(clients, state.installation())
         self._reader = ClickHouseReader(clients, settings.query)
         self._state = state
         self._live = LiveHub(self._freshness, metrics)

@@ -16,6 +16,9 @@ MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 
+TIME_MS_END: Final = 4_102_444_800_000
+"""2100-01-01: times are in [1970, 2100), which every table and every client can hold."""
+
 OTHER: Final = "(other)"
 """The value of a dimension that stands for all values over a limit."""
 

@@ -221,6 +221,14 @@ async def test_the_rows_of_a_batch_may_come_in_another_order_and_other_pieces(
     assert await total(reader) == 600
 
 
+async def test_installations_do_not_share_batch_ids(store: StorePlace, writer: StoreWriter) -> None:
+    other = ClickHouseWriter(store.clients, "another")
+    for each in (writer, other, other):
+        each.write(pane_batch("0:0-5/metrics", [pane()]))
+    other.close()
+    assert store.rows("SELECT sum(value) FROM metrics") == [(2 * pane().value,)]
+
+
 async def test_tables_do_not_share_batch_ids(writer: StoreWriter, reader: StoreReader) -> None:
     writer.write(pane_batch("b", [pane()]))
     writer.write(pane_batch("b", [pane()], "metrics_extremes"))

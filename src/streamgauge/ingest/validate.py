@@ -16,10 +16,7 @@ import msgspec
 from streamgauge.config import IngestSettings
 from streamgauge.ingest.decode import why_not_json
 from streamgauge.ingest.identity import BodyIds
-from streamgauge.model import DAY_MS, MADE_ID_PREFIX, Envelope
-
-TIMESTAMP_MS_END: Final = 4_102_444_800_000
-"""2100-01-01: timestamps are in [1970, 2100), which every table and every client can hold."""
+from streamgauge.model import DAY_MS, MADE_ID_PREFIX, TIME_MS_END, Envelope
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
@@ -217,14 +214,14 @@ def timestamp_ms(value: Any) -> int:
         milliseconds = int(value)
     else:
         raise ItemError("invalid_timestamp", f"`timestamp` must be RFC 3339 or milliseconds, not {describe(value)}")
-    if not 0 <= milliseconds < TIMESTAMP_MS_END:
+    if not 0 <= milliseconds < TIME_MS_END:
         raise ItemError("timestamp_out_of_range", "`timestamp` must be from 1970-01-01 to 2099-12-31")
     return milliseconds
 
 
 def _remember_second(text: str, milliseconds: int) -> None:
     """Of a valid time in UTC within bounds."""
-    if text[-1] == "Z" and text[17:19] != "60" and 0 <= milliseconds < TIMESTAMP_MS_END:
+    if text[-1] == "Z" and text[17:19] != "60" and 0 <= milliseconds < TIME_MS_END:
         if len(_SECONDS) >= _SECONDS_MAX:
             _SECONDS.clear()
         _SECONDS[text[:19]] = milliseconds - milliseconds % 1_000

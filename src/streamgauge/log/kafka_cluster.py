@@ -23,6 +23,8 @@ T = TypeVar("T")
 _ANSWER_S_MAX: Final = 5.0
 """How long a broker may take to answer what isn't an append."""
 
+_HINT: Final = "check that the brokers run and can be reached from here"
+
 PASSING: Final = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -44,6 +46,7 @@ class Cluster:
         """`kafka://[user:password@]host:9092[,host2:9092][/topic][?property=value]`, where further properties are
         librdkafka's own. Raises ConfigError."""
         self.properties, self.topic = _parsed(url)
+        self._servers = self.properties["bootstrap.servers"]
         self._admin = AdminClient(self._checked(self.properties))
         self._groups: dict[str, Consumer] = {}
 
@@ -52,7 +55,7 @@ class Cluster:
 
         Raises ConfigError when it has another number of partitions, Unavailable when no broker answers.
         """
-        with refusals():
+        with self.refusals():
             known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
             if self.topic not in known:
                 self._create(partitions, retention_days)
@@ -67,7 +70,7 @@ class Cluster:
     def retention_days(self) -> float | None:
         """For how long the topic keeps records; None for ever. Raises Unavailable."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, self.topic)
-        with refusals():
+        with self.refusals():
             entries = self._admin.describe_configs([resource])[resource].result(_ANSWER_S_MAX)
         milliseconds = int(entries["retention.ms"].value)
         return None if milliseconds < 0 else milliseconds / DAY_MS
@@ -84,7 +87,7 @@ class Cluster:
         def commit() -> None:
             _raise_errors(self._group(group).commit(offsets=places, asynchronous=False))
 
-        _patiently(commit)
+        self._patiently(commit)
 
     def committed(self, group: str, partitions: int) -> dict[int, int]:
         places = [TopicPartition(self.topic, partition) for partition in range(partitions)]
@@ -92,7 +95,7 @@ class Cluster:
         def committed() -> list[TopicPartition]:
             return _raise_errors(self._group(group).committed(places, timeout=_ANSWER_S_MAX))
 
-        found = _patiently(committed)
+        found = self._patiently(committed)
         return {place.partition: max(0, place.offset) for place in found}  # negative where nothing was committed
 
     def consumer(self, **properties: Any) -> Consumer:
@@ -103,6 +106,29 @@ class Cluster:
     def close(self) -> None:
         while self._groups:
             self._groups.popitem()[1].close()
+
+    @contextlib.contextmanager
+    def refusals(self) -> Iterator[None]:
+        """What the brokers refuse, or don't answer, becomes Unavailable."""
+        try:
+            yield
+        except KafkaException as error:
+            raise self.unavailable(error.args[0]) from error
+        except TimeoutError as error:
+            raise Unavailable(
+                f"Kafka at {self._servers} did not answer within {_ANSWER_S_MAX:g} s", hint=_HINT
+            ) from error
+
+    def unavailable(self, error: KafkaError) -> Unavailable:
+        return Unavailable(f"Kafka at {self._servers} can't be used: {error.str()}", hint=_HINT)
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask again while the cluster is changing. Raises Unavailable."""
+        with self.refusals():
+            for attempt in stamina.retry_context(on=_is_passing, attempts=None, timeout=_ANSWER_S_MAX, wait_max=1.0):
+                with attempt:
+                    return ask()
+        raise AssertionError("an attempt returns or raises")
 
     def _group(self, group: str) -> Consumer:
         if group not in self._groups:
@@ -116,7 +142,7 @@ class Cluster:
             asked = self._admin.list_offsets(places, request_timeout=_ANSWER_S_MAX)
             return {place.partition: answer.result(_ANSWER_S_MAX).offset for place, answer in asked.items()}
 
-        return _patiently(offsets)
+        return self._patiently(offsets)
 
     def _create(self, partitions: int, retention_days: int) -> None:
         config = {"retention.ms": str(retention_days * DAY_MS), "max.message.bytes": str(RECORD_BYTES_MAX)}
@@ -137,15 +163,6 @@ class Cluster:
         return dict(properties)
 
 
-def _patiently(ask: Callable[[], T]) -> T:
-    """Ask again while the cluster is changing. Raises Unavailable."""
-    with refusals():
-        for attempt in stamina.retry_context(on=_is_passing, attempts=None, timeout=_ANSWER_S_MAX, wait_max=1.0):
-            with attempt:
-                return ask()
-    raise AssertionError("an attempt returns or raises")
-
-
 def _is_passing(error: Exception) -> bool:
     return isinstance(error, KafkaException) and error.args[0].code() in PASSING
 
@@ -155,21 +172,6 @@ def _raise_errors(places: list[TopicPartition]) -> list[TopicPartition]:
         if place.error is not None:
             raise KafkaException(place.error)
     return places
-
-
-@contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """What the brokers refuse, or don't answer, becomes Unavailable."""
-    try:
-        yield
-    except KafkaException as error:
-        raise unavailable(error.args[0]) from error
-    except TimeoutError as error:
-        raise Unavailable(f"Kafka did not answer within {_ANSWER_S_MAX:g} s", hint="check the brokers") from error
-
-
-def unavailable(error: KafkaError) -> Unavailable:
-    return Unavailable(f"Kafka can't be used: {error.str()}", hint="check the brokers; send again later")
 
 
 def _parsed(url: str) -> tuple[dict[str, Any], str]:

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from streamgauge.core.errors import Unavailable
 from streamgauge.log.base import LogBatch, LogSlice, OffsetRange, Offsets
-from streamgauge.log.kafka_cluster import PASSING, Cluster, refusals
+from streamgauge.log.kafka_cluster import PASSING, Cluster
 
 _CONSUME_RECORDS: Final = 10_000
 """At most in one call."""
@@ -34,7 +34,7 @@ class KafkaReader:
             self._consumer = self._cluster.consumer()
         self._waiting = [_Waiting(partition) for partition in range(self._partitions)]
         topic = self._cluster.topic
-        with refusals():
+        with self._cluster.refusals():
             self._consumer.assign([TopicPartition(topic, partition, at) for partition, at in positions.items()])
 
     def next(self, batch_bytes_max: int, wait_s: float) -> LogBatch:
@@ -72,7 +72,7 @@ class KafkaReader:
         """Take what the client has, and wait for the first record where it has none. Whether any came."""
         if self._consumer is None:
             return False
-        with refusals():
+        with self._cluster.refusals():
             # A call for many waits until it has so many: the wait is for one.
             first = self._consumer.poll(wait_s) if wait_s else None
             messages = ([] if first is None else [first]) + self._consumer.consume(_CONSUME_RECORDS, 0)

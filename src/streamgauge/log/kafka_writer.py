@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from streamgauge.config import KafkaSettings
 from streamgauge.core.errors import Overloaded
 from streamgauge.log.base import LogStats, Record, check_value, partition_of
-from streamgauge.log.kafka_cluster import RECORD_BYTES_MAX, Cluster, unavailable
+from streamgauge.log.kafka_cluster import RECORD_BYTES_MAX, Cluster
 
 _POLL_S: Final = 0.1
 
@@ -29,12 +29,15 @@ class KafkaWriter:
 
     def __init__(self, cluster: Cluster, settings: KafkaSettings, loop: asyncio.AbstractEventLoop) -> None:
         self._topic = cluster.topic
+        self.refusal = cluster.unavailable
         self._partitions = settings.partitions
         self._queue_bytes_max = settings.queue_bytes_max
         self._loop = loop
         self._properties: dict[str, Any] = {
             **cluster.properties,
             "enable.idempotence": True,
+            # Nothing overtakes a record that is given up: a producer's numbers only rise, by which its retry is known.
+            "enable.gapless.guarantee": True,
             "acks": "all",
             "compression.type": "zstd",
             "linger.ms": 5,
@@ -45,6 +48,7 @@ class KafkaWriter:
             "queue.buffering.max.messages": 10_000_000,
         }
         self._producer = Producer(self._properties)
+        self._is_broken = threading.Event()
         self._changed = threading.Lock()
         self._queue_bytes = 0
         self._stats = LogStats()
@@ -66,9 +70,10 @@ class KafkaWriter:
                 )
             self._queue_bytes += lines_bytes
         append = _Append(self, self._loop.create_future(), len(records), lines_bytes)
+        producer = self._producer  # all of them go to one, also where another takes its place meanwhile
         for position, record in enumerate(records):
             try:
-                self._producer.produce(
+                producer.produce(
                     self._topic,
                     record.value,
                     record.key,
@@ -94,6 +99,8 @@ class KafkaWriter:
     def ended(self, append: _Append) -> None:
         """All records of an append are acknowledged or given up."""
         error, stats = append.error, self._stats
+        if error is not None:
+            self._is_broken.set()
         with self._changed:
             self._queue_bytes -= append.lines_bytes
             if error is None:
@@ -108,7 +115,7 @@ class KafkaWriter:
                 self._stats = msgspec.structs.replace(
                     stats,
                     failed_group_commits=stats.failed_group_commits + 1,
-                    problem=unavailable(error).message,
+                    problem=self.refusal(error).message,
                     problem_at_s=time.monotonic(),
                 )
         with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits any more
@@ -117,6 +124,16 @@ class KafkaWriter:
     def _hear(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(_POLL_S)
+            if self._is_broken.is_set():
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """A producer that gave a record up takes no others, so that none overtakes it: go on with a new one, once all
+        that the old one had is acknowledged or given up too."""
+        broken, self._producer = self._producer, Producer(self._properties)
+        self._is_broken.clear()
+        broken.purge()
+        broken.flush()
 
 
 class _Append:
@@ -143,7 +160,7 @@ class _Append:
         if self.error is None:
             self.done.set_result(None)
         else:
-            self.done.set_exception(unavailable(self.error))
+            self.done.set_exception(self._writer.refusal(self.error))
 
     def _less(self, count: int, error: KafkaError | None) -> None:
         with self._lock:

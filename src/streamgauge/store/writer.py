@@ -23,18 +23,21 @@ _SETTINGS: Final = {
 class ClickHouseWriter:
     """`StoreWriter` on ClickHouse's engine."""
 
-    def __init__(self, clients: StoreClients) -> None:
+    def __init__(self, clients: StoreClients, installation: str = "") -> None:
+        """`installation` tells its tokens apart from those of others that write to the same store."""
         self._client = clients.connect(_SETTINGS)
+        self._token_prefix = f"{installation}/" if installation else ""
 
     def write(self, batch: RowBatch) -> None:
         if batch.rows.num_rows == 0:
             return
+        token = f"{self._token_prefix}{batch.batch_id}"
         try:
             self._client.insert_arrow(
                 batch.table,
                 # In one piece: the engine mixes the number of pieces into the token.
                 batch.rows.combine_chunks(),
-                settings={"insert_deduplicate": 1, "insert_deduplication_token": batch.batch_id},
+                settings={"insert_deduplicate": 1, "insert_deduplication_token": token},
             )
         except (ClickHouseError, OSError) as error:
             raise Unavailable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ import msgspec
 import polars as pl
 
 from streamgauge.log.base import LogBatch, OffsetRange
-from streamgauge.model import LINE_COLUMNS, LINE_ESCAPES, MADE_ID_PREFIX, Envelope, Refused, Rejection
+from streamgauge.model import LINE_COLUMNS, LINE_ESCAPES, MADE_ID_PREFIX, TIME_MS_END, Envelope, Refused, Rejection
 
 _BODY: Final = "properties"
 """The last column of a line: JSON of the properties, or of why the item was refused where the event is null."""
@@ -21,6 +22,10 @@ _LINE: Final = {name: pl.Int64() if name in _INTEGERS else pl.String() for name 
 
 _ALWAYS: Final = ("event_id", "timestamp", "received_at", _BODY)
 """Columns that every envelope has something in."""
+
+_TIMES: Final = ("timestamp", "received_at")
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Of an escape that may be half of a character, which columns take and JSON elsewhere doesn't."""
 
 _INTEGER_MAX: Final = 2**63 - 1
 _ORIGINAL_BYTES_MAX: Final = 64 * 1024
@@ -66,7 +71,7 @@ def decode(batch: LogBatch, fields: Collection[str], now_ms: int = 0) -> Batch:
     try:
         events = _parse(text, batch.count, properties)
     except (pl.exceptions.PolarsError, ValueError):
-        events = _parse(_mended(batch, now_ms), batch.count, properties)
+        events = _parse(_mended(batch, now_ms), batch.count, properties, is_mended=True)
     own = [pl.col(name).alias(f"p:{name}") for name in sorted(fields) if name in OWN_FIELDS]
     return Batch(batch.ranges, events.with_columns(own).hstack(_positions(batch)))
 
@@ -81,13 +86,18 @@ def add_counts(dropped: Mapping[str, int], counts: pl.DataFrame) -> dict[str, in
     return {**dropped, **{reason: dropped.get(reason, 0) + count for reason, count in counts.iter_rows()}}
 
 
-def _parse(text: bytes, count: int, properties: Sequence[str]) -> pl.DataFrame:
-    """Raises PolarsError or ValueError where these are not so many envelopes."""
+def _parse(text: bytes, count: int, properties: Sequence[str], *, is_mended: bool = False) -> pl.DataFrame:
+    """Raises PolarsError or ValueError where these are not so many envelopes, or, if not `is_mended`, may not be."""
     lines = pl.read_csv(text, has_header=False, separator="\t", quote_char=None, schema=_LINE)
     if lines.height != count:
         raise ValueError(f"{count} records are {lines.height} lines")
-    if b"\r" in text or any(lines[name].null_count() for name in _ALWAYS):
+    if not is_mended and (b"\r" in text or _SURROGATE.search(text)):
+        raise ValueError("some may be no envelopes")
+    if any(lines[name].null_count() for name in _ALWAYS):
         raise ValueError("some are no envelopes")
+    for name in _TIMES:
+        if count and not lines[name].is_between(0, TIME_MS_END, closed="left").all():
+            raise ValueError("a time is out of bounds")
     for body in lines.filter(pl.col("event").is_null())[_BODY]:
         msgspec.json.decode(body, type=Refused)
     escaped = [name for name in _TEXTS if lines[name].str.contains("\\", literal=True).any()]
@@ -119,8 +129,10 @@ def _why_not_envelope(line: bytes) -> str:
     *columns, body = line.split(b"\t", len(LINE_COLUMNS))
     if rewritten.split(b"\t", len(LINE_COLUMNS))[:-1] != columns or not envelope.event_id:
         return "its columns are not those of an envelope"
-    if b"\t" in body or b"\r" in body or any(abs(getattr(envelope, name) or 0) > _INTEGER_MAX for name in _INTEGERS):
+    if b"\t" in body or b"\r" in body or abs(envelope.sequence or 0) > _INTEGER_MAX:
         return "its properties are not on one line, or a number is too large"
+    if not all(0 <= getattr(envelope, name) < TIME_MS_END for name in _TIMES):
+        return "a time is not between 1970 and 2099"
     return ""
 
 

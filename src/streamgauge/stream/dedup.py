@@ -39,9 +39,11 @@ class _Generation:
 class DropRepeatedIds:
     """Drops an event whose id came before in the same partition, which is that of its user.
 
-    An id is remembered for the horizon at least, by the time of receipt, and for five fourths of it at most. Ids that
-    the server made are never repeated by anyone who doesn't number his items, and are not remembered. The memory is
-    bounded: where more ids come within the horizon than fit, the oldest are forgotten early, and `horizon_ms` says so.
+    An id is remembered for the horizon at least, by the time of receipt, and until four further quarters of it have had
+    events: a clock that jumps ahead, and a partition that is read ahead of the others, make nothing be forgotten. Ids
+    that the server made are never repeated by anyone who doesn't number his items, and are not remembered. The memory
+    is bounded: where more ids come within the horizon than fit, the oldest are forgotten early, and `horizon_ms` says
+    so.
     """
 
     name = "drop_repeated_ids"
@@ -77,7 +79,8 @@ class DropRepeatedIds:
         events = batch.events
         if not events.height:
             return batch
-        self._make_room(events.height, int(events["received_at"].max()), spec)  # type: ignore[arg-type]
+        newest = events.group_by("log_partition").agg(pl.col("received_at").max())["received_at"]
+        self._make_room(events.height, int(newest.min()), int(newest.max()), spec)  # type: ignore[arg-type]
         numbered_id = pl.col("event_id") == pl.format("{}:{}", "producer", "sequence")
         made = pl.when(pl.col("producer").is_null())
         made_id = made.then(pl.col("event_id").str.starts_with(MADE_ID_PREFIX)).otherwise(numbered_id)
@@ -136,8 +139,9 @@ class DropRepeatedIds:
             generation.ids.insert(high, low)
             self._generations.append(generation)
 
-    def _make_room(self, coming: int, now_ms: int, spec: PipelineSpec) -> None:
-        """Begin a generation where the newest is old or full, and forget those that are over the horizon or a limit."""
+    def _make_room(self, coming: int, now_ms: int, newest_ms: int, spec: PipelineSpec) -> None:
+        """Begin a generation where the newest is old or full, and forget those that are over the horizon or a limit.
+        `now_ms` is the time of the partition that is read slowest, `newest_ms` that of the quickest."""
         generations, ids_max = self._generations, spec.deduplication_bytes_max // ID_BYTES
         newest = generations[-1] if generations else None
         if (
@@ -147,8 +151,8 @@ class DropRepeatedIds:
         ):
             begun_ms = now_ms if newest is None else max(now_ms, newest.begun_ms + 1)
             generations.append(_Generation(begun_ms, self._journal.next_number))
-        generations[-1].newest_ms = max(generations[-1].newest_ms, now_ms)
-        while len(generations) > 1 and generations[0].newest_ms + spec.deduplication_horizon_ms < now_ms:
+        generations[-1].newest_ms = max(generations[-1].newest_ms, newest_ms)
+        while len(generations) > _GENERATIONS + 1 and generations[0].newest_ms + spec.deduplication_horizon_ms < now_ms:
             generations.pop(0)
         while len(generations) > 1 and self.ids + coming > ids_max:
             self._forgotten_early += len(generations.pop(0).ids)

@@ -111,7 +111,8 @@ class EmbeddedRunner:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="stream-write", initializer=give_way)
         self._committing: asyncio.Future[None] | None = None
         self._turn = asyncio.Lock()
-        self.session_watermark_ms = state.watermark_ms()
+        self._resumed = asyncio.Event()
+        self.session_watermark_ms = state.session_watermark_ms()
         self._stop = asyncio.Event()
         self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
         self._pipeline = pipeline
@@ -129,6 +130,7 @@ class EmbeddedRunner:
         await self._check_log()
         await self._finish_pending()
         await self._resume()
+        self._resumed.set()
         self._stage = StageState("ready")
         batches = aiter(self._batches(spec))
         stopping = asyncio.create_task(self._stop.wait())
@@ -338,7 +340,9 @@ class EmbeddedRunner:
 
     @contextlib.asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
-        """Between two batches, with the one before committed: what is in the store is what was read."""
+        """Between two batches, with the one before committed: what is in the store is what was read. Not before a batch
+        that an earlier process left half written is finished."""
+        await self._resumed.wait()
         async with self._turn:
             await self._committed()
             yield

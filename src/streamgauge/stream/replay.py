@@ -21,6 +21,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
+import polars as pl
 
 from streamgauge.core.errors import InvalidRequest, NotFound, Unavailable
 from streamgauge.core.lifecycle import give_way
@@ -235,7 +236,9 @@ class _Reading:
     def count(self, records: LogBatch, watermark_ms: int) -> None:
         batch = decode(records, wanted_fields(self._spec))
         # Sessions are closed when they can be joined no more; a last time at the end, as the live ones were.
-        received_ms = int(str(batch.events["received_at"].max())) if batch.events.height else 0
+        # Of the partition that is read slowest: the others are ahead of what may still join.
+        newest = batch.events.group_by("log_partition").agg(pl.col("received_at").max())["received_at"]
+        received_ms = int(str(newest.min())) if batch.events.height else 0
         closing_ms = min(watermark_ms, received_ms - self._spec.watermark_delay_ms)
         self._number += 1
         _, output = self._pipeline.apply(batch, Pending(batch.ranges, self._spec, self._number, closing_ms))

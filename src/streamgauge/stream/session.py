@@ -63,6 +63,9 @@ _ANY_LENGTH: Final = 1 << 30
 
 _REWRITE_BYTES_MIN: Final = 4 * 1024 * 1024
 
+_TEXTS_MAX: Final = 200_000
+"""Where so many pages, countries and devices have been seen, those that no session has any more are forgotten."""
+
 _ROWS_AT_ONCE: Final = 10_000
 _ROW_INTERVAL_MS: Final = 5_000
 """Where more rows than `_ROWS_AT_ONCE` wait for the store, that of a session that only went on waits so long since the
@@ -99,7 +102,7 @@ class Sessions:
         self._whole_bytes = 0
         self._newest_received_ms = 0
         self._forgotten_early = 0
-        self._kept_at_last = 0
+        self._kept_at_last = self._texts_at_last = 0
         self._changed: pl.DataFrame | None = None
         self._clear()
         self._resume(blocks)
@@ -177,7 +180,9 @@ class Sessions:
             self._take_in(events, spec)
         due = self._due(watermark_ms, spec)
         self._columns["closed"][due] = True
-        changed = np.unique(np.concatenate([*self._batch_touched, due]))
+        surplus = self._surplus(spec)
+        self._columns["closed"][surplus] = True
+        changed = np.unique(np.concatenate([*self._batch_touched, due, surplus]))
         self._touched[changed] = False
         present = changed[~self._gone[changed]]
         after = self._contribution(present[self._columns["closed"][present]], 1)
@@ -397,6 +402,15 @@ class Sessions:
         is_open = ~self._columns["closed"][:kept] & ~self._gone[:kept]
         return np.flatnonzero(is_open & (self._columns["end"][:kept] <= watermark_ms - spec.session_gap_ms))
 
+    def _surplus(self, spec: PipelineSpec) -> Index:
+        """Where more are open than there may be sessions: the oldest, to be closed before their time."""
+        is_open = np.flatnonzero(~self._columns["closed"][: self._count] & ~self._gone[: self._count])
+        if len(is_open) <= spec.sessions_max:
+            return is_open[:0]
+        surplus = len(is_open) - spec.sessions_max * 3 // 4
+        self._forgotten_early += surplus
+        return is_open[np.argsort(self._columns["end"][is_open], kind="stable")[:surplus]]
+
     def _contribution(self, sessions: Index, sign: int) -> pl.DataFrame:
         """What closed sessions add to the rollups (`sign` 1), or take back (-1)."""
         columns = self._columns
@@ -427,7 +441,9 @@ class Sessions:
 
     def _make_room(self, watermark_ms: int, spec: PipelineSpec) -> None:
         """Now and then forget what no event in time can join; and the oldest where they are too many."""
-        if self._count < max(100_000, 2 * self._kept_at_last) and self._count <= spec.sessions_max:
+        texts_max = max(_TEXTS_MAX, 2 * self._texts_at_last)
+        many = self._count >= max(100_000, 2 * self._kept_at_last) or self._count > spec.sessions_max
+        if not many and len(self._texts) < texts_max:
             return
         kept = self._count
         columns = self._columns
@@ -443,7 +459,7 @@ class Sessions:
             self._forgotten_early += len(oldest)
             stays = np.setdiff1d(stays, oldest, assume_unique=True)
         self._load(self._frame(stays))
-        self._kept_at_last = self._count
+        self._kept_at_last, self._texts_at_last = self._count, len(self._texts)
 
     # To the disk and back
 

@@ -6,6 +6,7 @@ Every change is one transaction that is on disk when the call returns.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -74,6 +75,8 @@ class RunnerState:
                 f"{file} can't be used: {error}", hint="put it back, or choose another data folder"
             ) from error
         version = self._fact("version")
+        if version is None:
+            self._set_fact("installation", secrets.randbits(62) | 1)
         if version == 2:
             self._upgrade_from_2()
         elif version not in (None, _VERSION):
@@ -98,6 +101,17 @@ class RunnerState:
 
     def watermark_ms(self) -> int:
         return self._fact("watermark_ms") or 0
+
+    def installation(self) -> str:
+        """Tells this state's insert tokens apart from those of another state that writes to the same store: offsets
+        begin at 0 in each. Empty for a state of before there was this, whose tokens stay as they were."""
+        number = self._fact("installation") or 0
+        return f"{number:x}" if number else ""
+
+    def session_watermark_ms(self) -> int:
+        """Up to which the last finished batch closed sessions: its own watermark, not that after it."""
+        found = self._fact("session_watermark_ms")
+        return self.watermark_ms() if found is None else found
 
     def pending(self) -> Pending | None:
         """What was being written when the process ended; None after a clean end."""
@@ -130,6 +144,7 @@ class RunnerState:
                 self._database.execute("DELETE FROM journal WHERE step = ? AND number < ?", (step, change.oldest_kept))
                 self._database.execute("INSERT INTO journal VALUES (?, ?, ?)", (step, change.number, change.block))
             self._set_fact("watermark_ms", watermark_ms)
+            self._set_fact("session_watermark_ms", pending.watermark_ms)
             self._set_fact("batch_number", pending.number)
             self._database.execute("DELETE FROM pending")
 

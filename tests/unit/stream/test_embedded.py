@@ -515,3 +515,30 @@ async def test_while_the_log_does_not_say_where_it_ends_nothing_more_is_called_c
         if not hangs:
             after = await runner.freshness()
             assert (after.lag_ms, after.complete_up_to_ms) == (0, NOON_MS + 60_000 - 10_000)
+
+
+async def test_nobody_gets_between_two_batches_before_the_one_that_a_crash_left_is_finished(
+    new_world: NewWorld,
+) -> None:
+    """A replay would take away what the store has of that batch, and the batch's tokens would not let it in again."""
+    world = await new_world(COUNT)
+    await world.append(event())
+    assert not await world.work_off(Fuse(4))
+    runner = world.runner()
+
+    async def read_between() -> dict[int, int]:
+        async with runner.paused():
+            return dict(runner.next_offsets)
+
+    asked = asyncio.ensure_future(read_between())
+    assert not (await asyncio.wait([asked], timeout=0.05))[0]
+    async with running(world, runner):
+        assert await soon(asked) == await world.log.end_offsets()
+
+
+async def test_the_watermark_of_sessions_is_after_a_restart_that_of_the_last_batch(new_world: NewWorld) -> None:
+    world = await new_world(COUNT)
+    await world.append(event(at_ms=NOON_MS + 3_600_000, received_at=NOON_MS + 3_600_000))
+    assert await world.work_off()
+    last = world.runner()
+    assert last.session_watermark_ms < NOON_MS + 3_600_000 - 10_000

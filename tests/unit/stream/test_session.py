@@ -257,6 +257,28 @@ def test_over_the_limit_of_memory_the_oldest_closed_sessions_are_forgotten_and_i
     assert len(run.store.sessions()) == 1_501
 
 
+def test_over_the_limit_of_memory_the_oldest_open_sessions_are_closed_early_and_counted_and_forgotten() -> None:
+    run = Run(msgspec.structs.replace(SPEC, sessions_max=1_000))
+    for first in range(0, 5_000, 500):
+        run.batch([event(at_ms=NOON_MS + number, user_id=f"u{number}") for number in range(first, first + 500)])
+        assert run.sessions.open_count <= 1_000
+        assert run.sessions.kept_count <= 1_500
+    assert run.sessions.forgotten_early > 0
+    sums = sum(value for place, value in run.store.sums().items() if place[0] == "sessions")
+    assert sums + run.sessions.open_count == 5_000
+    assert len(run.store.sessions()) == 5_000
+
+
+def test_pages_that_no_session_has_any_more_are_forgotten() -> None:
+    run = Run()
+    with patch.object(session, "_TEXTS_MAX", 100):
+        for number in range(400):
+            run.batch([event(at_ms=NOON_MS + number, user_id="u", page=f"/{number}")])
+            assert len(run.sessions._texts) <= 102
+    (found,) = run.store.sessions()
+    assert (found.entry_page, found.exit_page, found.page_views) == ("/0", "/399", 400)
+
+
 def test_a_million_open_sessions_take_less_than_a_gibibyte() -> None:
     run, count = Run(), 1_000_000
     events = decoded(event(user_id="c", page="/a"), fields=FIELDS).events
