@@ -171,7 +171,7 @@ ITEMS = st.builds(
 BATCHES = st.lists(st.tuples(st.lists(ITEMS, max_size=8), st.integers(0, 80), st.booleans()), max_size=12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(BATCHES)
 def test_however_events_come_the_sessions_are_those_of_the_sorted_list(
     batches: list[tuple[list[Envelope], int, bool]],
@@ -226,7 +226,7 @@ def test_under_load_a_session_is_stored_again_five_seconds_later_and_when_nothin
     assert not run.sessions.has_due(0, SPEC)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.lists(ITEMS, min_size=1, max_size=30), min_size=3, max_size=6), st.randoms())
 def test_forgetting_what_no_event_in_time_can_join_changes_nothing(batches: list[list[Envelope]], random: Any) -> None:
     """As many sessions of others as it takes to make the memory look for some to forget."""
