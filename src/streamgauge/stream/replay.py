@@ -70,6 +70,7 @@ class Replays:
         self._open_store = open_store
         self._spec = spec
         self._wanted = asyncio.Event()
+        self._beginning = asyncio.Lock()  # one replay at a time, also while it is being written down
         self._newest: ReplayState | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay", initializer=give_way)
 
@@ -80,6 +81,10 @@ class Replays:
 
     async def request(self, from_ms: int, to_ms: int | None, metric: str | None) -> ReplayState:
         """Begin to rebuild one metric, or all, in whole windows. Raises InvalidRequest, Unavailable."""
+        async with self._beginning:
+            return await self._request(from_ms, to_ms, metric)
+
+    async def _request(self, from_ms: int, to_ms: int | None, metric: str | None) -> ReplayState:
         if self._newest is not None and self._newest.phase in ("reading", "replacing"):
             raise InvalidRequest(
                 "a replay is going on already", code="replay_running", hint="wait for its end, then ask again"
@@ -102,9 +107,10 @@ class Replays:
 
     async def run(self) -> None:
         """Do what is requested, for ever. First what an earlier process left, and what changed in the settings."""
-        await self._patiently(self._look_for_new_rollups)
-        if (left := self._state.requested_replay()) is not None:
-            self._began(left)
+        async with self._beginning:
+            await self._patiently(self._look_for_new_rollups)
+            if (left := self._state.requested_replay()) is not None:
+                self._began(left)
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -166,6 +172,7 @@ class Replays:
         try:
             await self._replay(request)
         except NotFound as error:  # records expired meanwhile: trying again would not bring them back
+            _logger.error("the replay of %s failed: %s", ", ".join(request.metrics), error.message)
             await self._runner.write_down(self._state.end_replay)
             self._update(phase="failed", problem=error.message)
 
