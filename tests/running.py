@@ -72,6 +72,10 @@ class RunningSystem:
 
     # Its life
 
+    def reconfigure(self, config: str) -> None:
+        """For the next start of a system that was made with a config."""
+        self.data.with_name(f"{self.data.name}.toml").write_text(config, encoding="utf-8")
+
     def start(self) -> None:
         """Return when `/readyz` says so."""
         self.spawn()

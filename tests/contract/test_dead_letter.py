@@ -110,9 +110,20 @@ async def test_it_is_told_which_letters_have_been_counted_where_that_is_asked(
 ) -> None:
     stream = Stream(writer)
     stream.take(late(1, "brought in"), late(2, "not\tyet"), refused(3, '{"event_id":"sent anew"}'), refused(4, "x"))
-    stream.take(received(event_id="sent anew"), received(event_id="brought in", producer="p", sequence=0))
+    stream.take(received(event_id="sent anew"), received(event_id="brought in", user_id="u", producer="p", sequence=0))
     assert [one.counted for one in await letters(service, counted="true")] == [False, True, False, True]
     assert [one.counted for one in await letters(service)] == [None] * 4
+
+
+async def test_a_letter_is_not_counted_where_another_user_has_an_event_of_that_id(
+    service: DeadLetterService, writer: StoreWriter
+) -> None:
+    stream = Stream(writer)
+    originals = ['{"event_id":"i","user_id":7}', '{"event_id":"i","anonymous_id":"7"}', '{"event_id":"i"}']
+    stream.take(*(refused(number, original) for number, original in enumerate(originals)))
+    stream.take(received(event_id="i", user_id="7"))
+    found = {(one.user_id, one.anonymous_id): one.counted for one in await letters(service, counted="true")}
+    assert found == {("7", None): True, (None, "7"): False, (None, None): False}
 
 
 @pytest.mark.parametrize(

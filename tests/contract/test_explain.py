@@ -103,6 +103,17 @@ async def test_a_repeated_id_is_a_duplicate_of_the_one_before_it(service: Explai
     assert second == Duplicate(Place(NOW_MS + 5, 3, 1), duplicate_of=Place(NOW_MS, 3, 0))
 
 
+async def test_an_id_that_two_users_have_is_a_duplicate_of_the_event_of_its_own_user(
+    service: ExplainService, writer: StoreWriter
+) -> None:
+    users = [{"user_id": "u"}, {"user_id": "v"}, {"anonymous_id": "u"}, {"user_id": "u"}, {"anonymous_id": "u"}]
+    Stream(writer).take(*(received(after_ms=at, event_id="e", **user) for at, user in enumerate(users)))
+    *counted, third, fourth = await service.occurrences("e")
+    assert [type(one) for one in counted] == [Counted] * 3
+    assert third == Duplicate(Place(NOW_MS + 3, 3, 3), duplicate_of=Place(NOW_MS, 3, 0))
+    assert fourth == Duplicate(Place(NOW_MS + 4, 3, 4), duplicate_of=Place(NOW_MS + 2, 3, 2))
+
+
 async def test_a_duplicate_of_what_is_gone_says_so(
     service: ExplainService, writer: StoreWriter, store: StorePlace
 ) -> None:

@@ -212,6 +212,9 @@ def test_no_sqlite_file_is_no_profiles_and_none_is_made(tmp_path: Path, clock: M
     place.create(COLUMNS)
     place.put(clock.now_ms(), {"user_id": "ann", "plan": "pro"})
     assert set(read(source, marker)[0]) == {"ann"}
+    place.file.unlink()
+    with pytest.raises(Unavailable, match="which is gone"):
+        read(source, marker)
 
 
 @pytest.mark.parametrize(("time_type", "unit_ms"), [("bigint", 1), ("integer", 1_000), ("timestamp", 1)])

@@ -141,6 +141,28 @@ def test_sessions_are_made_again_too(tmp_path: Path) -> None:
         assert groups(system, "session_seconds", "entry_page") == {"/": 60.0}
 
 
+def test_what_was_in_time_when_it_came_is_counted_again_and_what_was_late_is_not_whatever_is_allowed_today(
+    tmp_path: Path,
+) -> None:
+    def lateness(hours: int) -> str:
+        return f"{COUNT}\n[stream]\nallowed_lateness_ms = {hours * 3_600_000}\n"
+
+    def old(page: str) -> dict[str, Any]:
+        return {"event": "page_view", "user_id": "u", "page": page, "timestamp": int(time.time() * 1000) - 7_200_000}
+
+    with RunningSystem(tmp_path / "data", config=lateness(3)) as system:
+        system.send([old("/in-time")])
+        for hours in (1, 3):
+            system.stop()
+            system.reconfigure(lateness(hours))
+            system.start()
+            system.send([old(f"/{hours}")])
+            replayed(system)
+            assert groups(system, "views", "page") == (
+                {"/in-time": 1.0} if hours == 1 else {"/in-time": 1.0, "/3": 1.0}
+            )
+
+
 def test_a_replay_that_is_cut_off_is_done_at_the_next_start(tmp_path: Path) -> None:
     with RunningSystem(tmp_path / "data", config=COUNT) as system:
         system.send(views(0, 5_000))

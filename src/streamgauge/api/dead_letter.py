@@ -66,6 +66,8 @@ def _letter(one: Letter) -> dict[str, Any]:
         "partition": one.partition,
         "offset": one.offset,
         "replay_as": one.replay_as,
+        "user_id": one.user_id,
+        "anonymous_id": one.anonymous_id,
         "counted": one.counted,
     }
 

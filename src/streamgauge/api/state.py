@@ -21,10 +21,10 @@ def state_routes(
     async def get_health() -> dict[str, str]:
         return {"status": "alive"}
 
-    @get("/readyz", summary="Every stage is ready", tags=["state"])
+    @get("/readyz", summary="Every stage works", tags=["state"])
     async def get_readiness() -> Response[Any]:
         found = await stages()
-        ready = all(stage.state == "ready" for stage in found.values())
+        ready = all(stage.works for stage in found.values())
         body = {"status": "ready" if ready else "not_ready", "stages": found}
         return Response(body, status_code=200 if ready else 503)
 

@@ -22,15 +22,20 @@ from streamgauge.core.errors import AlreadyRunning, ConfigError
 _GIVE_WAY_NICE: Final = 19
 """A seventieth of the usual share of a core that is fought for, and all of a free one."""
 
-State = Literal["starting", "ready", "degraded", "stopping"]
+State = Literal["starting", "ready", "stale", "degraded", "stopping"]
 
 
 class StageState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Of one stage, for `/readyz`. `reason` says what is wrong where it isn't ready."""
+    """Of one stage, for `/readyz`. `reason` says what is wrong where it isn't ready. One that is `stale` works, with
+    what it knew last."""
 
     state: State
     reason: str = ""
     details: Mapping[str, Any] = {}
+
+    @property
+    def works(self) -> bool:
+        return self.state in ("ready", "stale")
 
 
 class FolderLock:

@@ -24,6 +24,8 @@ _PAGE_LETTERS: Final = 250
 _LATE_REASONS: Final = ("too_late", "too_far_ahead")
 
 Filters = Mapping[str, str | int]
+_Identity = tuple[str | None, str | None, str | None]
+"""What an event is known by: its id, and whose it is."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -35,6 +37,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     event_id: str
     original: str
     replay_as: str | None
+    user_id: str | None
+    anonymous_id: str | None
     counted: bool | None
 
 
@@ -103,7 +107,7 @@ async def replay(url: str, filters: Filters, clock: Clock, progress: Progress, *
     now_ms = clock.now_ms()
     # What is rejected again becomes a letter anew, which is not one of those to replay.
     filters = {**filters, "to": now_ms + 1}
-    summary, seen, sequence = Summary(), set[str](), 0
+    summary, seen, sequence = Summary(), set[_Identity](), 0
     async with connect(url) as client:
         producer = Producer(client, f"{PRODUCER_PREFIX}{now_ms}-{secrets.token_hex(4)}", on_wait=progress.waiting)
         progress.begun(sum(one.count for one in await count_letters(client, filters)))
@@ -123,14 +127,15 @@ async def replay(url: str, filters: Filters, clock: Clock, progress: Progress, *
     return summary
 
 
-def _item(letter: DeadLetter, now_ms: int, seen: set[str], summary: Summary) -> tuple[str, bytes] | None:
+def _item(letter: DeadLetter, now_ms: int, seen: set[_Identity], summary: Summary) -> tuple[str, bytes] | None:
     """Id and JSON of what to send for a letter; None where nothing is. Counts it either way."""
     event_id = letter.replay_as
+    identity = (event_id, letter.user_id, letter.anonymous_id)
     if event_id is None:
         summary.not_replayable += 1
     elif letter.counted:
         summary.already_counted += 1
-    elif event_id in seen or _is_copy(letter):
+    elif identity in seen or _is_copy(letter):
         summary.repeated += 1
     else:
         event: dict[str, Any] = msgspec.json.decode(letter.original)
@@ -138,7 +143,7 @@ def _item(letter: DeadLetter, now_ms: int, seen: set[str], summary: Summary) -> 
         if letter.reason == "too_far_ahead" and isinstance(time_ms, int) and time_ms > now_ms:
             summary.waiting += 1
             return None
-        seen.add(event_id)
+        seen.add(identity)
         summary.replayed += 1
         event["event_id"] = event_id
         if event.get("timestamp") is None:

@@ -21,7 +21,9 @@ RELOAD_S: Final = 3_600.0
 
 RETRY_S_MIN: Final = 1.0
 RETRY_S_MAX: Final = 60.0
-COPY_EVERY_MS: Final = 60_000
+_COPY_SHARE: Final = 20
+"""The copy is written again after so many times as long as it took: a small one at once, a large one now and then."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -55,7 +57,7 @@ class ProfileRefresher:
         self._loaded_ms: int | None = None
         self._read_all_at_ms = 0
         self._copied: Marker | None = None
-        self._copied_ms: int | None = None
+        self._copy_due_ms = 0
         self._copy_is_behind = False
         self._problem = ""
 
@@ -65,7 +67,7 @@ class ProfileRefresher:
         if self._loaded_ms is not None:
             details["loaded_ms"] = self._loaded_ms
         if self._problem:
-            return StageState("degraded", self._problem, details)
+            return StageState("stale", self._problem, details)
         return StageState("starting" if self._loaded_ms is None else "ready", details=details)
 
     async def run(self) -> None:
@@ -84,7 +86,8 @@ class ProfileRefresher:
                 await self._sleep(wait_s)
         finally:
             self._stopping.set()
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.submit(self._write_copy)
+            executor.shutdown(wait=False)  # the process ends when the thread has
             self._source.close()
 
     def _load_copy(self) -> bool:
@@ -138,10 +141,15 @@ class ProfileRefresher:
         """Also where nothing changed since, but a start with the copy would read much again: all that has the time of
         the newest, which was seen only once when it was written."""
         self._copy_is_behind |= changed > 0 or (_seen_once(self._copied) and not _seen_once(self._marker))
-        now_ms = self._clock.now_ms()
-        due = self._copied_ms is None or now_ms - self._copied_ms >= COPY_EVERY_MS
-        if self._copy is not None and self._marker is not None and self._copy_is_behind and due:
-            self._copied, self._copied_ms = self._marker, now_ms
+        begun_ms = self._clock.now_ms()
+        if self._copy_is_behind and begun_ms >= self._copy_due_ms:
+            self._write_copy()
+            ended_ms = self._clock.now_ms()
+            self._copy_due_ms = ended_ms + _COPY_SHARE * (ended_ms - begun_ms)
+
+    def _write_copy(self) -> None:
+        if self._copy is not None and self._marker is not None and self._copy_is_behind:
+            self._copied = self._marker
             self._copy_is_behind = not self._copy.save(self._table, self._marker)
 
 

@@ -33,6 +33,8 @@ class SqliteProfiles:
         self._database: sqlite3.Connection | None = None
         self._closed = False
 
+        self._has_been_there = False
+
     def read(self, since: Marker | None = None) -> Iterator[Chunk]:
         try:
             with self._opened() as database:
@@ -49,12 +51,15 @@ class SqliteProfiles:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
-        """None where there is no file yet, and it isn't made."""
+        """None where there is no file yet, and it isn't made. One that was there must not be taken for an empty one."""
         if self._closed:
             raise Unavailable("the profiles are closed")
         if not self._file.exists():
+            if self._has_been_there:
+                raise Unavailable(f"the profiles were in {self._file}, which is gone")
             yield None
             return
+        self._has_been_there = True
         # Without check_same_thread, a generator that is abandoned can be ended in any thread.
         database = sqlite3.connect(
             f"{self._file.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_MS_MAX / 1_000, check_same_thread=False

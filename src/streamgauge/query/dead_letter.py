@@ -35,8 +35,9 @@ _CURSOR: Final = re.compile(r"(\d{1,15})-(\d{1,5})-(\d{1,19})", re.ASCII)
 
 class Letter(msgspec.Struct, frozen=True):
     """`event_id`: of the record in the log. `replay_as`: the id that the event has when it is sent again, its own where
-    it has one; None where it can't be sent, since it is no object. `counted`: whether an event with that id has been
-    counted, as far as events are kept; None where that was not asked."""
+    it has one; None where it can't be sent, since it is no object. `user_id`, `anonymous_id`: whose event it is,
+    as it says itself. `counted`: whether an event of theirs with that id has been counted, as far as events are kept;
+    None where that was not asked."""
 
     received_ms: int
     partition: int
@@ -46,6 +47,8 @@ class Letter(msgspec.Struct, frozen=True):
     event_id: str
     original: str
     replay_as: str | None = None
+    user_id: str | None = None
+    anonymous_id: str | None = None
     counted: bool | None = None
 
 
@@ -89,13 +92,24 @@ class DeadLetterService:
     async def _with_counted(self, letters: Sequence[Letter]) -> list[Letter]:
         event_ids = [one.replay_as for one in letters if one.replay_as is not None]
         rows = await self._reader.query(WHICH_ARE_COUNTED, {"event_ids": event_ids}) if event_ids else []
-        counted = {event_id for (event_id,) in rows}
-        return [msgspec.structs.replace(one, counted=one.replay_as in counted) for one in letters]
+        counted = set(rows)
+        return [
+            msgspec.structs.replace(one, counted=(one.replay_as, one.user_id or "", one.anonymous_id or "") in counted)
+            for one in letters
+        ]
 
 
 def _letter(row: tuple[Any, ...], id_chars_max: int) -> Letter:
     letter = Letter(*row)
-    return msgspec.structs.replace(letter, replay_as=_replay_as(letter, id_chars_max))
+    event = _event_of(letter.original)
+    if event is None:
+        return letter
+    return msgspec.structs.replace(
+        letter,
+        replay_as=_replay_as(letter, event, id_chars_max),
+        user_id=_identifier(event.get("user_id")),
+        anonymous_id=_identifier(event.get("anonymous_id")),
+    )
 
 
 def _flag(parameters: Parameters, name: str) -> bool:
@@ -140,16 +154,24 @@ def _before(after: str | None) -> dict[str, int]:
     return {"before_ms": received_ms, "before_partition": partition, "before_offset": offset}
 
 
-def _replay_as(letter: Letter, id_chars_max: int) -> str | None:
-    """Its own id is what the client knows it by, and by which it isn't counted twice where the client has sent it again
-    since. An id that was refused, or that the server made for another, is replaced by that of the letter."""
+def _event_of(original: str) -> dict[str, Any] | None:
+    """None for what is no JSON object."""
     try:
-        event = msgspec.json.decode(letter.original)
+        event = msgspec.json.decode(original)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    if type(event) is not dict:
-        return None
-    own = event.get("event_id")
-    own = str(own) if type(own) is int else own
-    is_good = type(own) is str and 0 < len(own) <= id_chars_max and not own.startswith(MADE_ID_PREFIX)
-    return own if is_good and letter.reason not in _BAD_IDS else letter.event_id
+    return event if type(event) is dict else None
+
+
+def _identifier(value: object) -> str | None:
+    """As ingest takes it: 123 and "123" are the same; "" is none."""
+    return (str(value) if type(value) is int else value if type(value) is str else None) or None
+
+
+def _replay_as(letter: Letter, event: dict[str, Any], id_chars_max: int) -> str:
+    """Its own id is what the client knows it by, and by which it isn't counted twice where the client has sent it again
+    since. An id that was refused, or that the server made for another, is replaced by that of the letter."""
+    own = _identifier(event.get("event_id"))
+    if own is None or len(own) > id_chars_max or own.startswith(MADE_ID_PREFIX) or letter.reason in _BAD_IDS:
+        return letter.event_id
+    return own

@@ -81,9 +81,8 @@ class ExplainService:
         counted, duplicates, *set_aside = await asyncio.gather(
             *[self._reader.query(sql, asked) for sql in (COUNTED, DUPLICATES, SET_ASIDE, REJECTED_WITH_OWN_ID)]
         )
-        places = [Place(*row[:3]) for row in counted]
         found: list[Occurrence] = [await self._counted(event_id, row) for row in counted]
-        found += [Duplicate(place, _first_of(place, places)) for place in (Place(*row) for row in duplicates)]
+        found += [_duplicate(row, [one for one in found if isinstance(one, Counted)]) for row in duplicates]
         found += [SetAside(Place(*row[:3]), *row[3:]) for rows in set_aside for row in rows]
         return sorted(found, key=lambda one: one.place)
 
@@ -124,10 +123,17 @@ class ExplainService:
         return Session(*rows[0]) if rows else None
 
 
-def _first_of(place: Place, counted: Sequence[Place]) -> Place | None:
-    """What a duplicate repeats: ids are recognised within a partition, which is that of the user."""
-    before = [one for one in counted if one.partition == place.partition and one.offset < place.offset]
-    return max(before, key=lambda one: one.offset, default=None)
+def _duplicate(row: tuple[Any, ...], counted: Sequence[Counted]) -> Duplicate:
+    """It repeats the last event before it of the same user, which is in the same partition."""
+    place, whose = Place(*row[:3]), (row[3], row[4])
+    before = [
+        one.place
+        for one in counted
+        if (one.event.user_id or "", one.event.anonymous_id or "") == whose
+        and one.place.partition == place.partition
+        and one.place.offset < place.offset
+    ]
+    return Duplicate(place, max(before, key=lambda one: one.offset, default=None))
 
 
 def _among(pane: Pane, rows: Sequence[tuple[Any, ...]]) -> Pane | None:

@@ -15,7 +15,7 @@ COUNTED: Final = """
     ORDER BY events.received_at DESC, log_partition DESC, log_offset DESC LIMIT {limit:UInt32}
 """
 DUPLICATES: Final = """
-    SELECT toUnixTimestamp64Milli(received_at), log_partition, log_offset
+    SELECT toUnixTimestamp64Milli(received_at), log_partition, log_offset, user_id, anonymous_id
     FROM duplicates WHERE event_id = {event_id:String}
     ORDER BY duplicates.received_at DESC, log_partition DESC, log_offset DESC LIMIT {limit:UInt32}
 """
@@ -68,7 +68,8 @@ LETTER_COUNTS: Final = """
     GROUP BY reason ORDER BY letters DESC, reason
 """
 WHICH_ARE_COUNTED: Final = """
-    SELECT DISTINCT event_id FROM events WHERE event_id IN {event_ids:Array(String)} SETTINGS max_execution_time = 60
+    SELECT DISTINCT event_id, user_id, anonymous_id FROM events WHERE event_id IN {event_ids:Array(String)}
+    SETTINGS max_execution_time = 60
 """
 """Of many ids, the index that finds one leaves nearly all to be read: only who replays asks that, and can wait."""
 

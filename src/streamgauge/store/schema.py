@@ -175,10 +175,18 @@ def _third(_: RetentionSettings) -> tuple[str, ...]:
     return ("ALTER TABLE events MODIFY SETTING merge_selector_base = 10",)
 
 
+def _fourth(_: RetentionSettings) -> tuple[str, ...]:
+    # Two users may have the same event id: whose was repeated?
+    return tuple(f"ALTER TABLE duplicates ADD COLUMN IF NOT EXISTS {name} String" for name in _USER)
+
+
+_USER: Final = ("user_id", "anonymous_id")
+
 MIGRATIONS: Final = (
     Migration(1, "metrics, extremes, raw events, dead letter", _first),
     Migration(2, "sessions, duplicates, profiles of events, looking up event ids", _second),
     Migration(3, "fewer merges of raw events", _third),
+    Migration(4, "users of duplicates", _fourth),
 )
 
 VERSIONS_TABLE: Final = """

@@ -24,6 +24,10 @@ ID_BYTES: Final = 40
 """Of one id in memory: 16 of the hash, and its share of an index that is at most 60 % full and grows by doubling."""
 
 _PARTITION_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+_USER_FACTOR: Final = np.uint64(0xC2B2AE3D27D4EB4F)
+_ANONYMOUS: Final = np.uint64(0xA5A5A5A5A5A5A5A5)
+"""Keeps the anonymous id 7 apart from the user 7."""
+
 _HEADER: Final = np.dtype("<i8")
 _HASH: Final = np.dtype("<u8")
 
@@ -37,7 +41,7 @@ class _Generation:
 
 
 class DropRepeatedIds:
-    """Drops an event whose id came before in the same partition, which is that of its user.
+    """Drops an event whose id came before with the same user: two users may have made the same id.
 
     An id is remembered for the horizon at least, by the time of receipt, and until four further quarters of it have had
     events: a clock that jumps ahead, and a partition that is read ahead of the others, make nothing be forgotten. Ids
@@ -88,14 +92,15 @@ class DropRepeatedIds:
         if not candidates.any():
             return batch
         looked_at = events.filter(pl.Series(candidates))
-        high, low = hashes_of(looked_at["event_id"])
-        low = low ^ (looked_at["log_partition"].to_numpy().astype(np.uint64) * _PARTITION_FACTOR)
+        high, low = _keys_of(looked_at)
         repeated = np.zeros(events.height, dtype=np.bool_)
         repeated[np.flatnonzero(candidates)] = self._remember(high, low)
         if not repeated.any():
             return batch
         is_repeated = pl.Series(repeated)
-        found = events.filter(is_repeated).select("received_at", "event_id", "log_partition", "log_offset")
+        found = events.filter(is_repeated).select(
+            "received_at", "event_id", "log_partition", "log_offset", pl.col("user_id", "anonymous_id").fill_null("")
+        )
         return msgspec.structs.replace(
             batch,
             events=events.filter(~is_repeated),
@@ -160,6 +165,16 @@ class DropRepeatedIds:
         oldest_ms = generations[0].begun_ms
         is_short = now_ms < self._short_until_ms
         self._horizon_ms = max(0, now_ms - oldest_ms) if is_short else spec.deduplication_horizon_ms
+
+
+def _keys_of(events: pl.DataFrame) -> tuple[Hashes, Hashes]:
+    """What an event is known by: its id, its user or anonymous id, and the partition, which follows from that."""
+    high, low = hashes_of(events["event_id"])
+    user_high, user_low = hashes_of(events.select(pl.coalesce("user_id", "anonymous_id", pl.lit("")))["user_id"])
+    is_anonymous = events["user_id"].is_null().to_numpy()
+    partition = events["log_partition"].to_numpy().astype(np.uint64) * _PARTITION_FACTOR
+    whose = np.where(is_anonymous, user_high ^ _ANONYMOUS, user_high)
+    return high ^ (whose * _USER_FACTOR), low ^ (user_low * _USER_FACTOR) ^ partition
 
 
 def _times_of(block: bytes) -> tuple[int, int]:

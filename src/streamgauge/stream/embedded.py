@@ -130,6 +130,7 @@ class EmbeddedRunner:
         await self._check_log()
         await self._finish_pending()
         await self._resume()
+        await self._persist("the state of the stream", self._state.admit_by, spec, self._next_offsets)
         self._resumed.set()
         self._stage = StageState("ready")
         batches = aiter(self._batches(spec))

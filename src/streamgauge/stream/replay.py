@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -33,7 +34,7 @@ from streamgauge.stream.embedded import EmbeddedRunner
 from streamgauge.stream.enrich import Profiles
 from streamgauge.stream.pipeline import Pipeline, wanted_fields
 from streamgauge.stream.spec import PipelineSpec
-from streamgauge.stream.state import Pending, ReplayRequest, RunnerState
+from streamgauge.stream.state import Admission, Pending, ReplayRequest, RunnerState
 
 _RECORDS_A_PARTITION: Final = 25_000
 """Read at a time."""
@@ -180,7 +181,7 @@ class Replays:
         writer, rebuild = await self._in_thread(self._open_store)
         try:
             await self._in_thread(rebuild.clear)
-            reading = _Reading(self._profiles, writer, self._spec, request)
+            reading = _Reading(self._profiles, writer, self._spec, request, self._state.admissions())
             starts = await self._log.start_offsets()
             reading.positions = dict(starts)
             behind = 1
@@ -224,8 +225,16 @@ class Replays:
 class _Reading:
     """One pass over the log. Everything but `next_ranges` runs in the replay's thread."""
 
-    def __init__(self, profiles: Profiles, writer: StoreWriter, spec: PipelineSpec, request: ReplayRequest) -> None:
+    def __init__(
+        self,
+        profiles: Profiles,
+        writer: StoreWriter,
+        spec: PipelineSpec,
+        request: ReplayRequest,
+        admissions: Sequence[Admission],
+    ) -> None:
         self.positions: dict[int, int] = {}
+        self._admissions = deque(admissions)
         self._writer = writer
         rollups = tuple(rollup for rollup in spec.rollups if rollup.name in request.metrics)
         self._spec = msgspec.structs.replace(spec, rollups=rollups)
@@ -234,11 +243,17 @@ class _Reading:
         self._name = uuid.uuid4().hex
 
     def next_ranges(self, ends: dict[int, int]) -> list[OffsetRange]:
-        return [
-            OffsetRange(partition, start, min(start + _RECORDS_A_PARTITION, ends[partition]))
-            for partition, start in self.positions.items()
-            if start < ends.get(partition, 0)
-        ]
+        """All of them are of one admission."""
+        while True:
+            until = ends if len(self._admissions) < 2 else self._admissions[1].offsets
+            ranges = [
+                OffsetRange(partition, start, min(start + _RECORDS_A_PARTITION, until[partition]))
+                for partition, start in self.positions.items()
+                if start < until.get(partition, 0)
+            ]
+            if ranges or until is ends:
+                return ranges
+            self._admissions.popleft()
 
     def count(self, records: LogBatch, watermark_ms: int) -> None:
         batch = decode(records, wanted_fields(self._spec))
@@ -248,7 +263,9 @@ class _Reading:
         received_ms = int(str(newest.min())) if batch.events.height else 0
         closing_ms = min(watermark_ms, received_ms - self._spec.watermark_delay_ms)
         self._number += 1
-        _, output = self._pipeline.apply(batch, Pending(batch.ranges, self._spec, self._number, closing_ms))
+        _, output = self._pipeline.apply(
+            batch, Pending(batch.ranges, self._admissions[0].applied_to(self._spec), self._number, closing_ms)
+        )
         self._write(output.writes)
         self._pipeline.changes()
         self.positions |= records.next_offsets

@@ -104,6 +104,11 @@ class Sessions:
         self._forgotten_early = 0
         self._kept_at_last = self._texts_at_last = 0
         self._changed: pl.DataFrame | None = None
+        self._has_resumed = False
+        self._room_was_made = False
+        # Of the batch: the sessions that it changed, and what those that were closed had added to the rollups.
+        self._batch_touched: list[Index] = []
+        self._before: list[pl.DataFrame] = []
         self._clear()
         self._resume(blocks)
         self._measures = self._measure()
@@ -173,9 +178,7 @@ class Sessions:
     def apply(self, events: pl.DataFrame, watermark_ms: int, version: int, spec: PipelineSpec) -> SessionChanges:
         """Take in the events of a batch, then close what no further event in time can join: where the watermark is a
         gap past the end. `version` of the rows; it rises from batch to batch."""
-        self._make_room(watermark_ms, spec)
-        self._batch_touched: list[Index] = []
-        self._before: list[pl.DataFrame] = []
+        self._batch_touched, self._before = [], []
         if events.height:
             self._take_in(events, spec)
         due = self._due(watermark_ms, spec)
@@ -188,18 +191,23 @@ class Sessions:
         after = self._contribution(present[self._columns["closed"][present]], 1)
         self._unwritten[changed] = True
         written = self._to_write(events)
-        self._unwritten[written] = False
+        # The first batch after a start may be one that the store has already, with other rows of it: once more, then.
+        self._unwritten[written] = self._has_resumed
+        self._has_resumed = False
         self._changed = self._frame(changed)
+        changes = SessionChanges(_stored(self._frame(written), version), _summed([*self._before, after]))
+        # Last, and written down as a whole: a batch that is done again after a crash sees what it saw.
+        self._room_was_made |= self._make_room(watermark_ms, spec)
         self._measures = self._measure()
-        return SessionChanges(_stored(self._frame(written), version), _summed([*self._before, after]))
+        return changes
 
     def changes(self) -> StateChange | None:
         rows, self._changed = self._changed, None
-        if rows is None or not rows.height:
+        if rows is None or not (rows.height or self._room_was_made):
             return None
-        if self._journal.size_bytes > max(_REWRITE_BYTES_MIN, 3 * self._whole_bytes):
+        if self._room_was_made or self._journal.size_bytes > max(_REWRITE_BYTES_MIN, 3 * self._whole_bytes):
             block = _pack(self._frame(np.flatnonzero(~self._gone[: self._count])))
-            self._whole_bytes = len(block)
+            self._whole_bytes, self._room_was_made = len(block), False
             return self._journal.replace(block)
         return self._journal.add(_pack(rows))
 
@@ -392,7 +400,7 @@ class Sessions:
             since_ms = np.abs(now_ms - self._written_ms[waiting])  # also of a clock that was set back
             is_due = (since_ms >= _ROW_INTERVAL_MS) | self._columns["closed"][waiting] | self._gone[waiting]
             waiting = waiting[is_due]
-        self._written_ms[waiting] = now_ms
+        self._written_ms[waiting] = 0 if self._has_resumed else now_ms
         return waiting
 
     # Closing
@@ -439,12 +447,12 @@ class Sessions:
         self._gone, self._touched = _longer(self._gone, more), _longer(self._touched, more)
         self._unwritten, self._written_ms = _longer(self._unwritten, more), _longer(self._written_ms, more)
 
-    def _make_room(self, watermark_ms: int, spec: PipelineSpec) -> None:
-        """Now and then forget what no event in time can join; and the oldest where they are too many."""
+    def _make_room(self, watermark_ms: int, spec: PipelineSpec) -> bool:
+        """Now and then forget what no event in time can join, and the oldest of too many; whether it did."""
         texts_max = max(_TEXTS_MAX, 2 * self._texts_at_last)
         many = self._count >= max(100_000, 2 * self._kept_at_last) or self._count > spec.sessions_max
         if not many and len(self._texts) < texts_max:
-            return
+            return False
         kept = self._count
         columns = self._columns
         until_ms = spec.session_gap_ms + spec.allowed_lateness_ms
@@ -460,6 +468,7 @@ class Sessions:
             stays = np.setdiff1d(stays, oldest, assume_unique=True)
         self._load(self._frame(stays))
         self._kept_at_last, self._texts_at_last = self._count, len(self._texts)
+        return True
 
     # To the disk and back
 
@@ -493,7 +502,7 @@ class Sessions:
         # Of blocks of before there was `unwritten`, all is written.
         rows = pl.concat([pl.read_ipc(io.BytesIO(block)) for _, block in blocks], how="diagonal")
         newest = rows.unique(["user", "anonymous", "opened"], keep="last", maintain_order=True)
-        self._whole_bytes = len(blocks[0][1])
+        self._whole_bytes, self._has_resumed = len(blocks[0][1]), True
         self._load(newest.filter(~pl.col("gone")))
         self._kept_at_last = self._count
 

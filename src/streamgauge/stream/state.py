@@ -34,6 +34,7 @@ _TABLES: Final = """
     );
     CREATE TABLE IF NOT EXISTS rollups (name TEXT PRIMARY KEY, definition BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS replays (request BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS admissions (number INTEGER PRIMARY KEY, admission BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 
@@ -60,6 +61,26 @@ class ReplayRequest(msgspec.Struct, frozen=True):
     from_ms: int
     to_ms: int
     metrics: tuple[str, ...]
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """The limits that decided which records are in time, from these offsets on, 0 of a partition that isn't named.
+    A replay goes by the same: what was set aside stays set aside, and what was counted stays counted."""
+
+    allowed_lateness_ms: int
+    future_ms_max: int
+    offsets: dict[int, int] = {}
+
+    @classmethod
+    def by(cls, spec: PipelineSpec, offsets: Mapping[int, int]) -> Admission:
+        return cls(spec.allowed_lateness_ms, spec.future_ms_max, dict(offsets))
+
+    def admits_as(self, spec: PipelineSpec) -> bool:
+        return (self.allowed_lateness_ms, self.future_ms_max) == (spec.allowed_lateness_ms, spec.future_ms_max)
+
+    def applied_to(self, spec: PipelineSpec) -> PipelineSpec:
+        limits = {"allowed_lateness_ms": self.allowed_lateness_ms, "future_ms_max": self.future_ms_max}
+        return msgspec.structs.replace(spec, **limits)
 
 
 class RunnerState:
@@ -147,6 +168,21 @@ class RunnerState:
             self._set_fact("session_watermark_ms", pending.watermark_ms)
             self._set_fact("batch_number", pending.number)
             self._database.execute("DELETE FROM pending")
+
+    def admissions(self) -> list[Admission]:
+        """Oldest first; none before the first run."""
+        rows = self._database.execute("SELECT admission FROM admissions ORDER BY number").fetchall()
+        return [msgspec.json.decode(row, type=Admission) for (row,) in rows]
+
+    def admit_by(self, spec: PipelineSpec, offsets: Mapping[int, int]) -> None:
+        """From these offsets on, events are in time by the limits of this pipeline. A state of before this was written
+        down has always had the limits that it is first told."""
+        known = self.admissions()
+        if known and known[-1].admits_as(spec):
+            return
+        admission = msgspec.json.encode(Admission.by(spec, offsets if known else {}))
+        with self._transaction():
+            self._database.execute("INSERT INTO admissions VALUES (?, ?)", (len(known), admission))
 
     def known_rollups(self) -> dict[str, Rollup] | None:
         """Those that were counted until now; None where that was never written down."""

@@ -1,4 +1,4 @@
-"""How far the answers are complete: event time, per partition, never backwards."""
+"""How far the answers are complete: event time, per partition, backwards only where the clock was set back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ class Watermarks:
 
     A partition that had nothing to read for `idle_ms` doesn't hold the whole back. Where all are idle, everything
     that was accepted has been counted, and the watermark follows the clock, less the delay.
-    Event times ahead of the clock count as now: one client's wrong clock must not declare the present complete.
+    Event times ahead of the clock count as now: one client's wrong clock must not declare the present complete. Nor
+    must our own, once it was set back: what was said of the time to come is not said again.
     """
 
     def __init__(self, delay_ms: int, idle_ms: int, resume_at_ms: int = 0) -> None:
@@ -33,5 +34,6 @@ class Watermarks:
             partition for partition, read_at_ms in self._read_at_ms.items() if now_ms - read_at_ms < self._idle_ms
         }.union(lagging)
         least_ms = min((self._greatest_ms.get(partition, 0) for partition in active), default=now_ms)
-        self._watermark_ms = max(self._watermark_ms, least_ms - self._delay_ms)
+        watermark_ms = max(self._watermark_ms, min(least_ms, now_ms) - self._delay_ms)
+        self._watermark_ms = max(0, min(watermark_ms, now_ms - self._delay_ms))
         return self._watermark_ms

@@ -28,7 +28,7 @@ from running import RunningSystem, eventually, free_port
 BODY_BYTES_MAX = 10 * 1024 * 1024
 JSON = {"content-type": "application/json"}
 EVENT = b'{"event":"edge"}'
-STATES = ("starting", "ready", "degraded", "stopping")
+STATES = ("starting", "ready", "stale", "degraded", "stopping")
 
 
 def is_error(answer: httpx.Response, status: int, code: str) -> bool:

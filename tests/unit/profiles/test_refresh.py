@@ -157,7 +157,7 @@ async def test_what_was_known_stays_while_the_database_is_down(
         source.problem = "the database is away"
         waits_s = [await steps.again() for _ in range(8)]
         assert waits_s == [1, 2, 4, 8, 16, 32, 60, 60]
-        assert refresher.state().state == "degraded"
+        assert refresher.state().state == "stale"
         assert refresher.state().reason == "the database is away"
         assert plans(refresher) == ["pro", "free", None]
         source.problem = ""
@@ -194,7 +194,7 @@ async def test_a_start_while_the_database_is_down_goes_on_with_the_copy(
     async with running(refresher):
         await steps.wait()
         assert refresher.first_load.is_set()
-        assert refresher.state().state == "degraded"
+        assert refresher.state().state == "stale"
         assert plans(refresher) == ["pro", "free", None]
         source.problem = ""
         del source.plans["bob"]
@@ -224,14 +224,18 @@ async def test_a_start_with_a_copy_reads_what_changed_since_and_all_one_interval
         assert plans(refresher) == ["pro", None, "trial"]
 
 
-async def test_the_copy_is_written_when_something_changed_at_most_once_a_minute(
+async def test_the_copy_is_written_when_something_changed_but_for_a_twentieth_of_the_time_and_at_the_end(
     source: FakeSource, clock: ManualClock, steps: Steps, tmp_path: Path
 ) -> None:
     class Counted(ProfileCopy):
         saved = 0
+        at_the_end = threading.Semaphore(0)
 
         def save(self, table: ProfileTable, marker: Marker) -> bool:
             self.saved += 1
+            if self.saved == 4:
+                self.at_the_end.release()
+            clock.advance(1_000)
             return True
 
     copy = Counted(tmp_path / "copy.parquet", "a database")
@@ -242,12 +246,19 @@ async def test_the_copy_is_written_when_something_changed_at_most_once_a_minute(
         clock.advance(10_000)
         await steps.again()
         assert copy.saved == 1
-        clock.advance(60_000)
+        clock.advance(10_000)
         await steps.again()
         assert copy.saved == 2
         clock.advance(60_000)
         await steps.again()
         assert copy.saved == 2
+        source.plans["eve"] = "pro"
+        await steps.again()
+        assert copy.saved == 3
+        source.plans["eve"] = "trial"
+        await steps.again()
+        assert copy.saved == 3
+    await asyncio.wait_for(asyncio.to_thread(copy.at_the_end.acquire), PATIENCE_S)
 
 
 async def test_readings_are_in_one_thread_of_their_own_and_end_with_the_run(

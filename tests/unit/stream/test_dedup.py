@@ -50,7 +50,18 @@ def test_an_id_that_came_before_is_dropped_and_counted_and_kept_as_a_row() -> No
     assert batch.events["event_id"].to_list() == ["b"]
     assert batch.dropped == {"duplicate": 1}
     assert batch.duplicates is not None
-    assert batch.duplicates.to_dicts() == [{"received_at": 7, "event_id": "a", "log_partition": 0, "log_offset": 6}]
+    row = {"received_at": 7, "event_id": "a", "log_partition": 0, "log_offset": 6, "user_id": "", "anonymous_id": ""}
+    assert batch.duplicates.to_dicts() == [row]
+
+
+def test_two_users_may_have_made_the_same_id_and_a_user_is_no_anonymous_one_of_the_same_name() -> None:
+    run = Run()
+    users = [{"user_id": "u"}, {"user_id": "v"}, {"anonymous_id": "u"}, {}, {"user_id": "u", "anonymous_id": "x"}]
+    events = [event(event_id="a", **user) for user in users]
+    assert run.batch(decoded(*events)) == ["a"] * 4, "the last is of the first user"
+    run.restart()
+    assert run.batch(decoded(*events)) == []
+    assert run.batch(decoded(event(event_id="u", user_id="a"))) == ["u"]
 
 
 def test_of_equal_ids_in_one_batch_the_first_is_kept() -> None:

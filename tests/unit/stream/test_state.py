@@ -14,7 +14,7 @@ from streamgauge.log.base import OffsetRange
 from streamgauge.model import Rollup
 from streamgauge.stream.journal import StateChange
 from streamgauge.stream.spec import PipelineSpec
-from streamgauge.stream.state import Pending, RunnerState
+from streamgauge.stream.state import Admission, Pending, RunnerState
 from streamgauge.stream.steps import DropRepeatedSequences
 
 RANGES = (OffsetRange(0, 5, 9), OffsetRange(3, 0, 2**40))
@@ -125,6 +125,18 @@ def test_the_state_of_version_2_is_taken_over_with_what_was_pending(tmp_path: Pa
             assert (pending.ranges, pending.spec.dimension_chars_max, pending.number) == (RANGES[:1], 3, 0)
             assert state.offsets() == {0: 5}
             assert DropRepeatedSequences(state.blocks_of("drop_repeated_sequences")).next_sequence("p") == 5
+
+
+def test_limits_of_lateness_are_known_from_the_offsets_on_where_they_changed(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.admit_by(SPEC, {0: 5})
+        state.admit_by(SPEC, {0: 6})
+        state.admit_by(msgspec.structs.replace(SPEC, allowed_lateness_ms=1), {0: 7, 1: 2})
+    with opened(tmp_path) as state:
+        assert state.admissions() == [
+            Admission(SPEC.allowed_lateness_ms, SPEC.future_ms_max, {}),
+            Admission(1, SPEC.future_ms_max, {0: 7, 1: 2}),
+        ]
 
 
 def test_a_finish_that_fails_changes_nothing(tmp_path: Path) -> None:

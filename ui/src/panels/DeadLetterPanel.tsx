@@ -29,7 +29,7 @@ export function DeadLetterPanel({ whenNone }: { readonly whenNone: ReactNode }):
     <section className="panel letters" data-testid="dead-letter" data-stale={query.isPlaceholderData} aria-busy={query.isPlaceholderData}>
       <header className="panel-head">
         <h2>Late and rejected</h2>
-        {counts && <span className="panel-note">{exactNumber(countOf(counts))} received {rangeWords(range, zone)}{filters.length > 0 ? ", whatever the filters" : ""}, not counted</span>}
+        {counts && <span className="panel-note">{exactNumber(countOf(counts))} received {rangeWords(range, zone)}{filters.length > 0 ? ", whatever the filters" : ""}, not counted when they came</span>}
         <span className="spacer" />
         {query.isRefetchError && <span className="freshness held" title={query.error.message}><span className="dot" aria-hidden="true" />held since {clock(query.dataUpdatedAt, zone)}</span>}
         {counts && (
