@@ -5,78 +5,87 @@ from __future__ import annotations
 import random
 import threading
 import time
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Self
 
 import httpx
 
 BATCH: Final = 50
+_LAST_ANSWER_S_MAX: Final = 30.0
+_PAUSE_S: Final = 0.02
 
 
-class NumberedClient:
-    """Sends a numbered sequence, each batch until it is answered, whatever happens to the server."""
+class _Client:
+    """Sends batch after batch, each until it is answered; `acknowledged` events were. It ends with an answer, so that
+    nothing was sent that may have been taken or not."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._is_answered = True
         self.acknowledged = 0
 
-    def __enter__(self) -> NumberedClient:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_LAST_ANSWER_S_MAX)
+        assert not self._thread.is_alive(), "the last batch is not answered"
 
     def _run(self) -> None:
         with httpx.Client(base_url=self._url, trust_env=False, timeout=10) as client:
-            while not self._stop.is_set():
-                if self._send(client):
+            while not self._stop.is_set() or not self._is_answered:
+                self._is_answered = self._send(client)
+                if self._is_answered and (self._goes_on() or self._stop.is_set()):
                     self.acknowledged += BATCH
-                else:
-                    self._stop.wait(0.02)
+                elif not self._is_answered:
+                    time.sleep(_PAUSE_S)
 
     def _send(self, client: httpx.Client) -> bool:
         numbers = range(self.acknowledged, self.acknowledged + BATCH)
-        headers = {"Streamgauge-Producer": "kill-test", "Streamgauge-Sequence": str(self.acknowledged)}
-        events = [{"event": "numbered", "user_id": n % 97, "country": f"C{n % 7}"} for n in numbers]
         try:
-            return client.post("/events", json=events, headers=headers).status_code == 202
+            return client.post("/events", json=self._events(numbers), headers=self._headers()).status_code == 202
         except httpx.TransportError:
             return False
 
+    def _goes_on(self) -> bool:
+        """To the next batch, after an answer."""
+        return True
 
-class RetryingClient:
-    """Sends events with ids and no numbers, as any client does: a batch that isn't answered is sent again, and one in
-    ten that was is too. All events of a user are one session of an hour ago, which each batch opens and closes."""
+    def _headers(self) -> Mapping[str, str]:
+        return {}
+
+    def _events(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+
+class NumberedClient(_Client):
+    """Sends a numbered sequence."""
+
+    def _headers(self) -> Mapping[str, str]:
+        return {"Streamgauge-Producer": "kill-test", "Streamgauge-Sequence": str(self.acknowledged)}
+
+    def _events(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        return [{"event": "numbered", "user_id": n % 97, "country": f"C{n % 7}"} for n in numbers]
+
+
+class RetryingClient(_Client):
+    """Sends events with ids and no numbers, as any client does; one batch in ten that was answered is sent again. All
+    events of a user are one session of an hour ago, which each batch opens and closes."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        super().__init__(url)
         self._random = random.Random(20_262)
         self._start_ms = int(time.time() * 1000) - 3_600_000
-        self.acknowledged = 0
 
-    def __enter__(self) -> RetryingClient:
-        self._thread.start()
-        return self
+    def _goes_on(self) -> bool:
+        return self._random.random() > 0.1
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with httpx.Client(base_url=self._url, trust_env=False, timeout=10) as client:
-            while not self._stop.is_set():
-                if not self._send(client):
-                    self._stop.wait(0.02)
-                elif self._random.random() > 0.1:
-                    self.acknowledged += BATCH
-
-    def _send(self, client: httpx.Client) -> bool:
-        events = [
+    def _events(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        return [
             {
                 "event": "page_view",
                 "event_id": f"id-{number}",
@@ -84,9 +93,5 @@ class RetryingClient:
                 "timestamp": self._start_ms + number,
                 "page": f"/{number % 5}",
             }
-            for number in range(self.acknowledged, self.acknowledged + BATCH)
+            for number in numbers
         ]
-        try:
-            return client.post("/events", json=events).status_code == 202
-        except httpx.TransportError:
-            return False
