@@ -20,7 +20,7 @@ from streamgauge.query.metrics import Group, MetricsService, Point
 from streamgauge.store.base import StoreReader, StoreWriter
 from streamgauge.stream.batch import decode
 from streamgauge.stream.pipeline import Pipeline
-from streamgauge.stream.session import FIELDS
+from streamgauge.stream.session_runs import FIELDS
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending
 from unit.stream.making import NOON_MS, event, log_batch, naive_panes

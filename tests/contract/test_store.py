@@ -22,7 +22,7 @@ from streamgauge.store.schema import MIGRATIONS
 from streamgauge.store.writer import ClickHouseWriter
 from streamgauge.stream.batch import decode
 from streamgauge.stream.pipeline import Pipeline
-from streamgauge.stream.session import FIELDS
+from streamgauge.stream.session_runs import FIELDS
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending
 from unit.stream.making import log_batch

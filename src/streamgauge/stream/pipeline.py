@@ -11,7 +11,8 @@ from streamgauge.stream.enrich import EnrichFromProfiles, Profiles
 from streamgauge.stream.journal import Blocks, StateChange
 from streamgauge.stream.lateness import SetLateAside
 from streamgauge.stream.rows import Output, rows_of
-from streamgauge.stream.session import FIELDS, Sessions
+from streamgauge.stream.session import Sessions
+from streamgauge.stream.session_runs import FIELDS
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending
 from streamgauge.stream.steps import DropRepeatedSequences, SetRejectedAside, Step

@@ -12,7 +12,7 @@ from streamgauge.model import MINUTE_MS, SESSION_DIMENSIONS, SESSION_METRICS, Ev
 from streamgauge.store.base import RowBatch
 from streamgauge.stream.batch import Batch
 from streamgauge.stream.cardinality import DimensionValues
-from streamgauge.stream.session import SessionChanges
+from streamgauge.stream.session_rows import SessionChanges
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending
 from streamgauge.stream.window import known, pane_rows, panes

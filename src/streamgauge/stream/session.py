@@ -12,28 +12,17 @@ is taken back when it changes, and added anew.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from streamgauge.core.keytable import KeyTable
-from streamgauge.model import MINUTE_MS, SESSION_METRICS
-from streamgauge.stream.hashes import hashes_of
+from streamgauge.model import MINUTE_MS
 from streamgauge.stream.journal import Blocks, Journal, StateChange
+from streamgauge.stream.session_rows import TEXTS, SessionChanges, stored, summed
+from streamgauge.stream.session_runs import Columns, Index, Texts, Users, runs_of
 from streamgauge.stream.spec import PipelineSpec
-
-FIELDS: Final = frozenset({"page", "country", "device"})
-"""The properties that a session takes from its events."""
-
-PAGE_VIEW: Final = "page_view"
-"""The event that counts as a page view."""
-
-_NONE_MS: Final = np.iinfo(np.int64).max
-"""The time of a text that no event had."""
 
 _FIRSTS: Final = ("entry_page", "country", "device")
 """Texts of the first event that has one; `exit_page` is that of the last."""
@@ -55,10 +44,6 @@ _NUMBERS: Final = {
     "device": np.int32,
     "closed": np.bool_,
 }
-_TEXTS: Final = ("entry_page", "exit_page", "country", "device")
-_ANONYMOUS: Final = np.uint64(0xA5A5A5A5A5A5A5A5)
-"""Keeps the anonymous id 7 apart from the user 7."""
-
 _ANY_LENGTH: Final = 1 << 30
 
 _REWRITE_BYTES_MIN: Final = 4 * 1024 * 1024
@@ -70,19 +55,6 @@ _ROWS_AT_ONCE: Final = 10_000
 _ROW_INTERVAL_MS: Final = 5_000
 """Where more rows than `_ROWS_AT_ONCE` wait for the store, that of a session that only went on waits so long since the
 last one: under load most sessions go on in each batch, and the store would do little else than replace their rows."""
-
-Index = npt.NDArray[np.int64]
-Columns = dict[str, npt.NDArray[Any]]
-
-
-class SessionChanges(msgspec.Struct, frozen=True):
-    """What one batch did. `rows`: sessions to be stored as they are now, columns of the table `sessions`, times in ms;
-    of many that only went on, some come in a later batch. `closed`: by how much the rollups change, a row for each
-    minute (ms) of a start and each `SESSION_DIMENSIONS`, columns `p:name` (null where unknown), with the metrics as
-    columns."""
-
-    rows: pl.DataFrame
-    closed: pl.DataFrame
 
 
 class _Measures(NamedTuple):
@@ -115,9 +87,7 @@ class Sessions:
 
     def _clear(self, room: int = 1) -> None:
         room = max(1, room)  # so that there is something to look at in the place of a user's head that isn't there
-        self._users = KeyTable(room)
-        self._user_names: list[str] = []
-        self._anonymous = np.zeros(0, dtype=np.bool_)
+        self._users, self._texts = Users(room), Texts()
         self._head = np.zeros(0, dtype=np.int64)
         self._count = 0
         self._columns: Columns = {name: np.zeros(room, dtype) for name, dtype in _NUMBERS.items()}
@@ -127,8 +97,6 @@ class Sessions:
         self._touched = np.zeros(room, dtype=np.bool_)
         self._unwritten = np.zeros(room, dtype=np.bool_)
         self._written_ms = np.zeros(room, dtype=np.int64)
-        self._texts = [""]
-        self._codes = {"": 0}
 
     # What is known of it: measured after each batch, so that other threads may ask
 
@@ -161,7 +129,7 @@ class Sessions:
         is_open = ~self._columns["closed"][: self._count] & ~gone
         arrays = [*self._columns.values(), self._user, self._older, self._head]
         arrays += [self._gone, self._touched, self._unwritten, self._written_ms]
-        texts = 80 * (len(self._user_names) + len(self._texts))
+        texts = 80 * (len(self._users) + len(self._texts))
         return _Measures(
             open_count=int(np.count_nonzero(is_open)),
             kept_count=self._count - int(np.count_nonzero(gone)),
@@ -195,7 +163,7 @@ class Sessions:
         self._unwritten[written] = self._has_resumed
         self._has_resumed = False
         self._changed = self._frame(changed)
-        changes = SessionChanges(_stored(self._frame(written), version), _summed([*self._before, after]))
+        changes = SessionChanges(stored(self._frame(written), version), summed([*self._before, after]))
         # Last, and written down as a whole: a batch that is done again after a crash sees what it saw.
         self._room_was_made |= self._make_room(watermark_ms, spec)
         self._measures = self._measure()
@@ -213,9 +181,11 @@ class Sessions:
 
     def _take_in(self, events: pl.DataFrame, spec: PipelineSpec) -> None:
         gap_ms = spec.session_gap_ms
-        user, runs = self._runs(events, spec)
+        user, runs = runs_of(events, self._users, self._texts, spec)
         if not len(user):
             return
+        self._know_users()
+        self._newest_received_ms = max(self._newest_received_ms, int(runs["received"].max()))
         first_of_user = np.flatnonzero(np.diff(user, prepend=-1))
         rank = np.arange(len(user)) - np.repeat(first_of_user, np.diff(first_of_user, append=len(user)))
         for turn in range(int(rank.max()) + 1):
@@ -243,77 +213,11 @@ class Sessions:
         joins = ~opens & (columns["start"][head] - end < gap_ms) & apart_from_older
         return opens, joins
 
-    def _runs(self, events: pl.DataFrame, spec: PipelineSpec) -> tuple[Index, Columns]:
-        """The user (slot) and the columns of each run, by user and then time."""
-        keyed = events.select(
-            pl.coalesce("user_id", "anonymous_id").alias("user"),
-            pl.col("user_id").is_null().alias("anonymous"),
-            "timestamp",
-            "received_at",
-            (pl.col("event") == PAGE_VIEW).alias("page_view"),
-            *[pl.col(f"p:{name}").alias(name) for name in sorted(FIELDS)],
-        ).drop_nulls("user")
-        slots = self._user_slots(keyed["user"], keyed["anonymous"].to_numpy())
-        time_ms = keyed["timestamp"].to_numpy()
-        order = np.lexsort((time_ms, slots))  # stable: of equal times the first in the log stays first
-        slots, time_ms = slots[order], time_ms[order]
-        if not len(slots):
-            return slots, {}
-        begins = (np.diff(slots, prepend=-1) != 0) | (np.diff(time_ms, prepend=0) >= spec.session_gap_ms)
-        first = np.flatnonzero(begins)
-        last = np.append(first[1:], len(slots)) - 1
-        runs: Columns = {
-            "opened": time_ms[first],
-            "start": time_ms[first],
-            "end": time_ms[last],
-            "received": np.maximum.reduceat(keyed["received_at"].to_numpy()[order], first),
-            "events": (last - first + 1).astype(np.uint32),
-            "page_views": np.add.reduceat(keyed["page_view"].to_numpy()[order].astype(np.uint32), first),
-            "closed": np.zeros(len(first), dtype=np.bool_),
-        }
-        self._newest_received_ms = max(self._newest_received_ms, int(runs["received"].max()))
-        for name, field in (("entry_page", "page"), ("country", "country"), ("device", "device")):
-            codes = self._codes_of(keyed[field], spec.dimension_chars_max)[order]
-            places = np.where(codes > 0, np.arange(len(codes)), len(codes))
-            place = np.minimum.reduceat(places, first)
-            found = _text_at(place, place <= last, codes, time_ms)
-            runs |= {name: found["code"], f"{name}_ms": found["ms"]}
-            if field == "page":
-                place = np.maximum.reduceat(np.where(codes > 0, np.arange(len(codes)), -1), first)
-                found = _text_at(place, place >= first, codes, time_ms)
-                runs |= {"exit_page": found["code"], "exit_page_ms": np.where(place >= first, found["ms"], -1)}
-        return slots[first], runs
-
-    def _user_slots(self, users: pl.Series, anonymous: npt.NDArray[np.bool_]) -> Index:
-        if not len(users):
-            return np.zeros(0, dtype=np.int64)
-        high, low = hashes_of(users)
-        known = len(self._users)
-        slots = self._users.insert(np.where(anonymous, high ^ _ANONYMOUS, high), low)
-        new = len(self._users) - known
-        if new:
-            found, first_at = np.unique(slots, return_index=True)
-            first_at = first_at[found >= known]
-            self._user_names += users.gather(first_at).to_list()
-            self._anonymous = np.append(self._anonymous, anonymous[first_at])
-            self._head = np.append(self._head, np.full(new, -1, dtype=np.int64))
-        return slots
-
-    def _codes_of(self, texts: pl.Series, chars_max: int) -> npt.NDArray[np.int32]:
-        """A number for each text, the same as for equal ones before; 0 for null and the empty text."""
-        uniques = texts.unique().drop_nulls()
-        if not len(uniques):
-            return np.zeros(len(texts), dtype=np.int32)
-        codes = [self._code(text[:chars_max]) for text in uniques]
-        return texts.replace_strict(uniques, codes, default=0, return_dtype=pl.Int32).to_numpy()
-
-    def _code(self, text: str) -> int:
-        code = self._codes.setdefault(text, len(self._texts))
-        if code == len(self._texts):
-            self._texts.append(text)
-        return code
-
     # Runs to sessions
+
+    def _know_users(self) -> None:
+        """Those that are new have no session yet."""
+        self._head = np.append(self._head, np.full(len(self._users) - len(self._head), -1, dtype=np.int64))
 
     def _open(self, user: Index, runs: Columns, older: Index) -> Index:
         """New sessions; `older` are the next in their chains. They are the newest of their users."""
@@ -476,15 +380,15 @@ class Sessions:
         """Sessions as rows that stand for themselves; `gone` are those that were merged into another, `unwritten` those
         that the store knows otherwise. What is resumed as unwritten may have been written since: it is once more."""
         user = self._user[sessions]
-        names = self._user_names
+        names = self._users.names
         columns = {
-            name: self._texts_of(name, sessions) if name in _TEXTS else pl.Series(self._columns[name][sessions])
+            name: self._texts_of(name, sessions) if name in TEXTS else pl.Series(self._columns[name][sessions])
             for name in _NUMBERS
         }
         return pl.DataFrame(
             {
                 "user": pl.Series([names[slot] for slot in user.tolist()], dtype=pl.String()),
-                "anonymous": self._anonymous[user],
+                "anonymous": self._users.anonymous[user],
                 **columns,
                 "gone": self._gone[sessions],
                 "unwritten": self._unwritten[sessions],
@@ -492,9 +396,7 @@ class Sessions:
         )
 
     def _texts_of(self, name: str, sessions: Index) -> pl.Series:
-        codes, places = np.unique(self._columns[name][sessions], return_inverse=True)
-        texts = pl.Series([self._texts[code] or None for code in codes.tolist()], dtype=pl.String())
-        return texts.gather(places) if len(places) else texts
+        return self._texts.of(self._columns[name][sessions])
 
     def _resume(self, blocks: Blocks) -> None:
         if not blocks:
@@ -512,10 +414,11 @@ class Sessions:
         if not rows.height:
             return
         rows = rows.sort("start")
-        user = self._user_slots(rows["user"], rows["anonymous"].to_numpy())
+        user = self._users.slots_of(rows["user"], rows["anonymous"].to_numpy())
+        self._know_users()
         for name in _NUMBERS:
             column = rows[name]
-            numbers = self._codes_of(column, _ANY_LENGTH) if name in _TEXTS else column.to_numpy()
+            numbers = self._texts.codes_of(column, _ANY_LENGTH) if name in TEXTS else column.to_numpy()
             self._columns[name] = numbers.copy()  # what comes from a frame can't be written to
         self._user[:] = user
         if "unwritten" in rows.columns:
@@ -531,36 +434,6 @@ class Sessions:
 
 def _longer(column: npt.NDArray[Any], more: int) -> npt.NDArray[Any]:
     return np.append(column, np.zeros(more, column.dtype))
-
-
-def _text_at(place: Index, there: npt.NDArray[np.bool_], codes: npt.NDArray[np.int32], time_ms: Index) -> Columns:
-    """Of each run, the code of a text and its time where it is `there`."""
-    safe = np.where(there, place, 0)
-    return {"code": np.where(there, codes[safe], 0).astype(np.int32), "ms": np.where(there, time_ms[safe], _NONE_MS)}
-
-
-def _summed(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    keys = ("timestamp", "p:country", "p:device", "p:entry_page")
-    sums = pl.concat(parts).group_by(keys, maintain_order=True).agg(pl.col(SESSION_METRICS).sum())
-    return sums.filter(pl.any_horizontal(pl.col(SESSION_METRICS) != 0))
-
-
-def _stored(rows: pl.DataFrame, version: int) -> pl.DataFrame:
-    texts = [pl.col(name).fill_null("") for name in _TEXTS]
-    return rows.select(
-        pl.col("user").alias("user_id"),
-        pl.col("anonymous").alias("is_anonymous"),
-        pl.col("opened").alias("opened_at"),
-        pl.col("start").alias("started_at"),
-        pl.col("end").alias("ended_at"),
-        "events",
-        "page_views",
-        *texts,
-        pl.col("closed").not_().alias("is_open"),
-        pl.col("received").alias("received_at"),
-        pl.lit(version, pl.UInt64).alias("version"),
-        pl.col("gone").cast(pl.UInt8).alias("is_deleted"),
-    )
 
 
 def _pack(rows: pl.DataFrame) -> bytes:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from streamgauge.model import DAY_MS, MINUTE_MS, SESSION_METRICS, Envelope
 from streamgauge.stream import session
-from streamgauge.stream.session import FIELDS, SessionChanges, Sessions
+from streamgauge.stream.session import Sessions
+from streamgauge.stream.session_rows import SessionChanges
+from streamgauge.stream.session_runs import FIELDS
 from streamgauge.stream.spec import PipelineSpec
 from unit.stream.making import NOON_MS, decoded, event
 from unit.stream.naive import NaiveSession, expected_sums, naive_sessions
