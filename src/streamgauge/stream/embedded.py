@@ -45,6 +45,7 @@ from streamgauge.log.base import EventLog, LogBatch, Offsets
 from streamgauge.model import Freshness, LiveUpdate
 from streamgauge.store.base import StoreWriter
 from streamgauge.stream.batch import Batch, decode
+from streamgauge.stream.ends import LogEnds
 from streamgauge.stream.journal import StateChange
 from streamgauge.stream.pipeline import Pipeline, wanted_fields
 from streamgauge.stream.rows import Output, live_update
@@ -58,9 +59,6 @@ GROUP: Final = "stream"
 T = TypeVar("T")
 
 _LOG_PAUSE_S: Final = 1.0
-_ENDS_S_MAX: Final = 1.0
-"""So long is waited for the log to say where it ends."""
-
 _SWEEP_S: Final = 1.0
 """How often sessions are looked through for those to close, while nothing comes."""
 
@@ -119,8 +117,7 @@ class EmbeddedRunner:
         self._batch_number = state.batch_number()
         self._oldest_open_ms = self._pipeline.sessions.oldest_open_ms
         self._watermarks: Watermarks | None = None
-        self._known: tuple[int, Offsets] = (clock.now_ms(), {})
-        self._slow: asyncio.Future[dict[int, int]] | None = None
+        self._ends = LogEnds(log, clock)
         self._idle = False
         self._waiting_since_ms = clock.now_ms()
         self._stage = StageState("starting")
@@ -175,10 +172,8 @@ class EmbeddedRunner:
     async def freshness(self) -> Freshness:
         """While the log doesn't say what is in it, as it was when it did: nothing is known to be complete since, and an
         event that isn't counted may have come right after."""
-        asked_ms, found = self._clock.now_ms(), await self._ends()
-        if found is not None:
-            self._known = (asked_ms, found)
-        now_ms, ends = self._known
+        asked_ms = self._clock.now_ms()
+        now_ms, ends = await self._ends.last_known()
         lags = {partition: max(0, end - self._next_offsets.get(partition, 0)) for partition, end in ends.items()}
         lagging = [partition for partition, lag in lags.items() if lag > 0]
         lag_events = sum(lags.values())
@@ -190,21 +185,6 @@ class EmbeddedRunner:
             complete_up_to_ms if self._oldest_open_ms is None else min(complete_up_to_ms, self._oldest_open_ms)
         )
         return Freshness(complete_up_to_ms, lag_ms, lag_events, sessions_ms)
-
-    async def _ends(self) -> Offsets | None:
-        """Where the log ends; None where it doesn't say so soon. A log on other machines may take long to find out."""
-        if self._slow is not None and not self._slow.done():
-            return None
-        asking = asyncio.ensure_future(self._log.end_offsets())
-        asking.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waits may be gone
-        await asyncio.wait({asking}, timeout=_ENDS_S_MAX)
-        if not asking.done():
-            self._slow = asking
-            return None
-        try:
-            return asking.result()
-        except Unavailable:
-            return None
 
     async def _watermark_ms(self) -> int:
         return (await self.freshness()).complete_up_to_ms
@@ -300,14 +280,14 @@ class EmbeddedRunner:
             async with self._turn:
                 await self._committed()
         while not (stopping.done() or coming.done()):
-            self._idle = await self._ends() == self._next_offsets
+            self._idle = await self._ends.ask() == self._next_offsets
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED, timeout=_SWEEP_S)
             if not (stopping.done() or coming.done()) and self._pipeline.sessions.has_due(
                 await self._watermark_ms(), spec
             ):
                 return True
         if stopping.done() and not coming.done():
-            if await self._ends() in (self._next_offsets, None):
+            if await self._ends.ask() in (self._next_offsets, None):
                 return False
             await asyncio.wait({coming})
         return not isinstance(coming.exception(), StopAsyncIteration)
