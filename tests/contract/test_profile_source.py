@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,11 @@ Profiles = dict[str, tuple[str | None, ...]]
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     pytest.importorskip("psycopg", reason="psycopg is not installed (pip install 'streamgauge[postgres]')")
-    yield from running_postgres(tmp_path_factory.mktemp("postgres"))
+    # Not in pytest's own folder: another run that starts makes that private again, and the server is another user's.
+    with tempfile.TemporaryDirectory(prefix="streamgauge-postgres-") as folder:
+        yield from running_postgres(Path(folder))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
