@@ -28,6 +28,12 @@ def general_number(value: float) -> str:
     return written_number(value)
 
 
+def metrics_number(value: float) -> str:
+    """The same, recognisable as a float: `1.0`, as OpenMetrics has it in labels."""
+    text = general_number(value)
+    return f"{text}.0" if text.lstrip("-").isdigit() else text
+
+
 def parsed_number(text: str) -> float | None:
     """The number a label's value spells; None where it doesn't."""
     return float(text) if _NUMBER.fullmatch(text) else None

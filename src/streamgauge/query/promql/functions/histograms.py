@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from streamgauge.query.promql.numbers import of_steps
 from streamgauge.query.promql.series import Bools, Floats, any_row
 from streamgauge.query.promql.text import quoted
 from streamgauge.query.promql.values import Scalar, Text, Value, Vector, empty_vector
-from streamgauge.query.promql.written import general_number, parsed_number
+from streamgauge.query.promql.written import general_number, metrics_number, parsed_number
 
 _SAME_RATIO = 1e-12
 """Counts that differ by less than this part of them are the same: sums of floats depend on their order."""
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,6 @@ class Histogram:
     """Buckets of one label set, by ascending upper bound: `bounds` (B,), cumulative `counts` and `present` (B, T)."""
 
     labels: Labels
-    drop_name: bool
     bounds: Floats
     counts: Floats
     present: Bools
@@ -55,8 +56,7 @@ def _histograms(context: Context, function: str, vector: Vector) -> Iterator[His
             place = int(np.searchsorted(bounds, bound))
             counts[place] += np.where(vector.present[row], vector.values[row], 0.0)
             present[place] |= vector.present[row]
-        drop_name = bool(vector.drop_name[[row for _, row in buckets]].any())
-        yield Histogram(labels, drop_name, bounds, counts, present)
+        yield Histogram(labels, bounds, counts, present)
 
 
 _BUCKET_ARGUMENT = {"histogram_quantile": 1, "histogram_quantiles": 0, "histogram_fraction": 2}
@@ -72,18 +72,18 @@ def _column(histogram: Histogram, step: int) -> tuple[Floats, Floats]:
     return histogram.bounds[here], histogram.counts[here, step]
 
 
-def _monotonic(counts: Floats) -> tuple[Floats, bool]:
-    """Counts that never fall; and whether one fell by more than rounding explains."""
-    result, forced = counts.copy(), False
+def _monotonic(counts: Floats) -> Floats:
+    """Counts that never fall."""
+    result = counts.copy()
     for place in range(1, len(counts)):
         before, here = result[place - 1], result[place]
-        if here == before:
-            continue
-        close = abs(here - before) / min(abs(here) + abs(before), np.finfo(np.float64).max) < _SAME_RATIO
-        if close or here < before:
+        if here < before or _same(before, here):
             result[place] = before
-            forced |= not close
-    return result, forced
+    return result
+
+
+def _same(before: float, here: float) -> bool:
+    return here == before or abs(here - before) / min(abs(here) + abs(before), _LARGEST) < _SAME_RATIO
 
 
 def _quantile_of(q: float, bounds: Floats, counts: Floats) -> float:
@@ -129,20 +129,53 @@ def _rank_at(value: float, bounds: Floats, counts: Floats) -> float:
     return below + (float(counts[place]) - below) * share
 
 
-def _quantiles(context: Context, function: str, histogram: Histogram, q: Floats) -> Floats:
+@dataclass(slots=True)
+class Mended:
+    """What was done to the counts of one metric that fell: which buckets, by how much at most, when."""
+
+    buckets: list[float] = field(default_factory=list)
+    difference: float = 0.0
+    steps: list[int] = field(default_factory=list)
+
+    def note(self, bounds: Floats, before: Floats, after: Floats, time_ms: int) -> None:
+        changed = [not _same(*pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
+        if any(changed):
+            self.buckets += bounds[changed].tolist()
+            self.difference = max(self.difference, float((after - before)[changed].max()))
+            self.steps.append(time_ms)
+
+    def __str__(self) -> str:
+        first, last = (
+            datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for time_ms in (min(self.steps), max(self.steps))
+        )
+        return (
+            f"from buckets {general_number(min(self.buckets))} to {general_number(max(self.buckets))}, with a max diff "
+            f"of {self.difference:.2g}, over {len(self.steps)} samples from {first} to {last}"
+        )
+
+
+def _quantiles(context: Context, histogram: Histogram, q: Floats, mended: dict[str, Mended]) -> Floats:
     result = np.zeros(len(q))
     for step in np.flatnonzero(histogram.any).tolist():
-        bounds, counts = _column(histogram, step)
-        counts, forced = _monotonic(counts)
-        if forced:
+        bounds, found = _column(histogram, step)
+        counts = _monotonic(found)
+        mended.setdefault(_of_metric(histogram.labels), Mended()).note(
+            bounds, found, counts, int(context.times_ms[step])
+        )
+        result[step] = _quantile_of(float(q[step]), bounds, counts)
+    return result
+
+
+def _tell(context: Context, function: str, mended: dict[str, Mended]) -> None:
+    for of_metric, how in mended.items():
+        if how.steps:
             context.annotations.info(
                 function,
                 "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/"
-                f"prometheus/latest/querying/functions/#histogram_quantile){_of_metric(histogram.labels)}",
+                f"prometheus/latest/querying/functions/#histogram_quantile){of_metric}, {how}",
                 argument=_BUCKET_ARGUMENT[function],
             )
-        result[step] = _quantile_of(float(q[step]), bounds, counts)
-    return result
 
 
 def check_quantiles(context: Context, function: str, q: Floats, *, argument: int = 0) -> None:
@@ -152,32 +185,36 @@ def check_quantiles(context: Context, function: str, q: Floats, *, argument: int
         context.annotations.warn(function, f"quantile value should be between 0 and 1, got {shown}", argument=argument)
 
 
-def _vector(rows: list[tuple[Labels, Floats, Bools, bool]], steps: int) -> Vector:
+def _vector(rows: list[tuple[Labels, Floats, Bools]], steps: int) -> Vector:
     if not rows:
         return empty_vector(steps)
-    labels, values, present, _ = zip(*rows, strict=True)
+    labels, values, present = zip(*rows, strict=True)
     return Vector(list(labels), np.stack(values), np.stack(present), np.ones(len(rows), dtype=bool))
 
 
 def _histogram_quantile(context: Context, q: Scalar, vector: Vector) -> Value:
     check_quantiles(context, "histogram_quantile", q.values)
+    mended: dict[str, Mended] = {}
     rows = [
-        (one.labels, _quantiles(context, "histogram_quantile", one, q.values), one.any, one.drop_name)
+        (one.labels, _quantiles(context, one, q.values, mended), one.any)
         for one in _histograms(context, "histogram_quantile", vector)
     ]
+    _tell(context, "histogram_quantile", mended)
     return _vector(rows, context.steps)
 
 
 def _histogram_quantiles(context: Context, vector: Vector, label: Text, *qs: Scalar) -> Value:
+    mended: dict[str, Mended] = {}
     rows = []
     found = list(_histograms(context, "histogram_quantiles", vector))
     for argument, q in enumerate(qs, start=2):
         check_quantiles(context, "histogram_quantiles", q.values, argument=argument)
         for one in found:
-            values = _quantiles(context, "histogram_quantiles", one, q.values)
+            values = _quantiles(context, one, q.values, mended)
             for level in of_steps(q.values):
-                asked = one.any & (q.values == level)
-                rows.append((with_label(one.labels, label.value, general_number(level)), values, asked, one.drop_name))
+                asked = one.any & ((q.values == level) | (np.isnan(q.values) & np.isnan(level)))
+                rows.append((with_label(one.labels, label.value, metrics_number(level)), values, asked))
+    _tell(context, "histogram_quantiles", mended)
     return _vector(rows, context.steps)
 
 
@@ -187,7 +224,7 @@ def _histogram_fraction(context: Context, lower: Scalar, upper: Scalar, vector: 
         values = np.zeros(context.steps)
         for step in np.flatnonzero(one.any).tolist():
             values[step] = _fraction_of(float(lower.values[step]), float(upper.values[step]), *_column(one, step))
-        rows.append((one.labels, values, one.any, one.drop_name))
+        rows.append((one.labels, values, one.any))
     return _vector(rows, context.steps)
 
 
