@@ -15,6 +15,11 @@ from streamgauge.query.promql.windows import over_windows, reduced
 
 _COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 _COUNTER_TYPES = ("counter", "histogram")
+_CACHED = 65_536
+"""Samples compared together: their copies stay in the processor's cache."""
+
+Happens = Callable[[Floats, Floats], Bools]
+"""Whether something happens from each sample to the one after it."""
 
 
 def _check_counters(context: Context, function: str, windows: Windows, answered: Bools) -> None:
@@ -36,14 +41,26 @@ def _ends(windows: Windows, enough: Bools) -> tuple[Positions, Positions]:
     return np.where(enough, windows.first, 0), np.where(enough, windows.stop - 1, 0)
 
 
-def _lost_by_resets(windows: Windows, enough: Bools) -> Floats:
+def _where(happens: Happens, windows: Windows) -> Positions:
+    """Positions of the samples before which something happens; also where the next series begins, which none asks."""
+    values, found = windows.values, [np.empty(0, dtype=np.int64)]
+    for begin in range(1, len(values), _CACHED):
+        after = values[begin : begin + _CACHED]
+        found.append(begin + np.flatnonzero(happens(values[begin - 1 : begin - 1 + len(after)], after)))
+    return np.concatenate(found)
+
+
+def _spans(places: Positions, windows: Windows) -> tuple[Positions, Positions]:
+    """Which of the places lie within each window, behind its first sample."""
+    several = windows.counts >= 2
+    first = np.searchsorted(places, np.where(several, windows.first + 1, 0))
+    return first, np.where(several, np.searchsorted(places, windows.stop), first)
+
+
+def _lost_by_resets(windows: Windows) -> Floats:
     """What a counter had reached before each drop in the window."""
-    values = windows.values
-    before = np.concatenate([values[:1], values[:-1]])
-    drops = np.where(values < before, before, 0.0)
-    if not drops.any():
-        return np.zeros(enough.shape)
-    return reduced(np.add, drops, np.where(enough, windows.first + 1, 0), np.where(enough, windows.stop, 0))
+    drops = _where(_falls, windows)
+    return reduced(np.add, windows.values[drops - 1], *_spans(drops, windows))
 
 
 def _extrapolated(function: str, *, is_counter: bool, is_rate: bool) -> Callable[[Context, Windows], Vector]:
@@ -56,7 +73,7 @@ def _extrapolated(function: str, *, is_counter: bool, is_rate: bool) -> Callable
         first, last = _ends(windows, enough)
         growth = windows.values[last] - windows.values[first]
         if is_counter:
-            growth = growth + _lost_by_resets(windows, enough)
+            growth = growth + _lost_by_resets(windows)
         factor = _extrapolation(windows, growth, (first, last), is_counter=is_counter)
         if is_rate:
             factor = factor / (windows.range_ms / 1000)
@@ -101,18 +118,18 @@ def _last_two(*, is_rate: bool) -> Callable[[Context, Windows], Vector]:
     return evaluated
 
 
-def _counted(happens: Callable[[Floats, Floats], Bools]) -> Callable[[Context, Windows], Vector]:
+def _counted(happens: Happens) -> Callable[[Context, Windows], Vector]:
     """How often something happens from one sample of the window to the next."""
 
     def evaluated(_: Context, windows: Windows) -> Vector:
-        values = windows.values
-        before = np.concatenate([values[:1], values[:-1]])
-        total = np.concatenate([[0], np.cumsum(happens(before, values))])
-        several = windows.counts >= 2
-        counts = total[np.where(several, windows.stop, 0)] - total[np.where(several, windows.first + 1, 0)]
-        return over_windows(windows, counts.astype(np.float64))
+        first, stop = _spans(_where(happens, windows), windows)
+        return over_windows(windows, (stop - first).astype(np.float64))
 
     return evaluated
+
+
+def _falls(before: Floats, after: Floats) -> Bools:
+    return np.asarray(after < before)
 
 
 def _differ(before: Floats, after: Floats) -> Bools:
@@ -125,6 +142,6 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "delta": _extrapolated("delta", is_counter=False, is_rate=False),
     "irate": _last_two(is_rate=True),
     "idelta": _last_two(is_rate=False),
-    "resets": _counted(lambda before, after: after < before),
+    "resets": _counted(_falls),
     "changes": _counted(_differ),
 }
