@@ -78,10 +78,18 @@ def _check(node: Any) -> None:
         step = node.step if isinstance(node, ast.SubqueryExpr) else None
         if (node.range or timedelta(0)) <= timedelta(0) or (step is not None and step <= timedelta(0)):
             raise PromqlSyntaxError("parse error: duration must be greater than 0", hint="write [5m]")
+    if isinstance(node, ast.BinaryExpr):
+        _check_filling(node)
     if isinstance(node, ast.VectorSelector):
         for matcher in (matcher for matchers in alternatives(node) for matcher in matchers):
             if matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
                 regex.check(matcher.value)
+
+
+def _check_filling(node: Any) -> None:
+    fill = None if node.modifier is None else node.modifier.fill_values
+    if fill is not None and (fill.lhs, fill.rhs) != (None, None) and str(node.op).lower() in ("and", "or", "unless"):
+        raise PromqlSyntaxError("parse error: filling in missing series is not allowed for set operators")
 
 
 def _depth(query: str) -> int:

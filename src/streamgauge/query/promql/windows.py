@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from streamgauge.query.promql.errors import PromqlExecutionError
 from streamgauge.query.promql.series import Bools, Floats, Positions
 from streamgauge.query.promql.values import Vector, Windows
 
 CELLS_MAX = 2_000_000
 """Samples that are copied out of overlapping windows at a time; bounds the memory of a long range."""
+WINDOW_SAMPLES_MAX = 1_000_000_000
+"""Samples of all windows of one range vector together; bounds the time of one function, some ten nanoseconds each."""
 
 
 def over_windows(windows: Windows, values: Floats, present: Bools | None = None) -> Vector:
@@ -21,15 +24,18 @@ def over_windows(windows: Windows, values: Floats, present: Bools | None = None)
 
 def reduced(operation: np.ufunc, values: Floats, first: Positions, stop: Positions) -> Floats:
     """`operation` over `values[first:stop]` for each pair; 0 where there is nothing."""
+    _check_size(int((stop - first).sum()))
     result = np.zeros(first.shape)
-    filled = stop > first
-    if filled.any():
-        bounds = np.stack([first[filled], stop[filled]], axis=-1).ravel()
-        if bounds[-1] == len(values):  # reduceat takes a last bound that is left out as the end of the values
-            bounds = bounds[:-1]
-        if (bounds >= len(values)).any():
-            values = np.append(values, 0.0)
-        result[filled] = operation.reduceat(values, bounds)[::2]
+    inside = (stop > first) & (stop < len(values))
+    if inside.any():
+        bounds = np.stack([first[inside], stop[inside]], axis=-1).ravel()
+        result[inside] = operation.reduceat(values, bounds)[::2]
+    # reduceat can't be told to stop at the very end: the few windows of the last series that do are done one by one.
+    last = (stop > first) & (stop == len(values))
+    begins, of_window = np.unique(first[last], return_inverse=True)
+    result[last] = np.array([operation.reduce(values[begin:]) for begin in begins.tolist()], dtype=np.float64)[
+        of_window
+    ]
     return result
 
 
@@ -40,6 +46,7 @@ def gathered(windows: Windows, reduce: Callable[..., Floats], *parameters: Float
     number a step, arrives as the (n,) of these windows; `reduce` gives (n,).
     """
     first, counts = windows.first.ravel(), windows.counts.ravel()
+    _check_size(int(counts.sum()))
     of_each = [np.broadcast_to(parameter, windows.first.shape).ravel() for parameter in parameters]
     result = np.zeros(len(first))
     order = np.argsort(counts, kind="stable")  # windows of like size side by side waste little space
@@ -54,3 +61,11 @@ def gathered(windows: Windows, reduce: Callable[..., Floats], *parameters: Float
         result[block] = reduce(positions, present, *(parameter[block] for parameter in of_each))
         begin += len(block)
     return result.reshape(windows.first.shape)
+
+
+def _check_size(samples: int) -> None:
+    if samples > WINDOW_SAMPLES_MAX:
+        raise PromqlExecutionError(
+            f"windows of {samples} samples together: at most {WINDOW_SAMPLES_MAX}",
+            hint="use shorter windows, a longer step, or fewer series",
+        )

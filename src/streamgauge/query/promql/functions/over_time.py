@@ -59,7 +59,7 @@ def _whole_sums(windows: Windows) -> Floats:
         return reduced(np.add, windows.values, windows.first, windows.stop)
     # Windows that overlap: whole numbers may wrap around on the way, the difference is right all the same.
     total = np.concatenate([[0], np.cumsum(windows.values.astype(np.int64))])
-    return (total[windows.stop] - total[windows.first]).astype(np.float64)
+    return np.asarray((total[windows.stop] - total[windows.first]).astype(np.float64))
 
 
 def _sum_over_time(context: Context, windows: Windows) -> Vector:
