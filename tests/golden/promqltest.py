@@ -88,10 +88,6 @@ def number(text: str) -> float:
     return float.fromhex(text) if "0x" in text.lower() else float(text)
 
 
-def one(value: float) -> np.ndarray:
-    return np.array([value])
-
-
 def series_values(text: str) -> Iterator[np.ndarray | str | None]:
     """Samples, None where one is missing, text where it is a native histogram."""
     position = 0
@@ -111,10 +107,10 @@ def series_values(text: str) -> Iterator[np.ndarray | str | None]:
             yield from [None] * int(found["missing"] or 1)
         else:
             value = number(found["first"])
-            yield one(value)
+            yield np.array([value])
             for _ in range(int(found["repeat"] or 0)):
                 value += number(found["step"] or "0")
-                yield one(value)
+                yield np.array([value])
 
 
 def label_set(text: str) -> Labels:
@@ -386,6 +382,9 @@ def run(path: Path, tally: Tally) -> None:
         except Mismatch as mismatch:
             tally.failed += 1
             print(f"FAILED {place}: {mismatch}")
+        except Exception as error:  # a bug fails its case, and the others are still told
+            tally.failed += 1
+            print(f"FAILED {place}: {type(error).__name__}: {error}")
 
 
 def main(names: Sequence[str]) -> int:

@@ -18,7 +18,7 @@ from streamgauge.query.promql.numbers import exact_mean, exact_sum, quantile, va
 from streamgauge.query.promql.series import Bools, Floats, Positions
 from streamgauge.query.promql.text import quoted
 from streamgauge.query.promql.values import Scalar, Text, Value, Vector
-from streamgauge.query.promql.written import written_number
+from streamgauge.query.promql.written import general_number, written_number
 
 Reduction = Callable[[Floats, Bools], Floats]
 """(n, T) values and presence of a group's series to (T,); asked only where at least one is present."""
@@ -108,7 +108,8 @@ def _sizes(numbers: Floats, series: int) -> Positions:
     if np.isnan(numbers).any():
         raise PromqlExecutionError("Parameter value is NaN", hint="give a number of series")
     if (np.abs(numbers) >= 2.0**63).any():
-        raise PromqlExecutionError(f"Scalar value {written_number(float(numbers[0]))} overflows int64")
+        worst = general_number(float(numbers[np.abs(numbers).argmax()]))
+        raise PromqlExecutionError(f"Scalar value {worst} overflows int64", hint="give a number of series")
     return np.minimum(numbers, series).astype(np.int64)
 
 
@@ -143,7 +144,7 @@ def _limit_ratio(vector: Vector, ratios: Floats, context: Context) -> Vector:
     for ratio in np.unique(ratios[np.abs(ratios) > 1]).tolist():
         context.annotations.warn(
             "limit_ratio",
-            f"ratio value should be between -1 and 1, got {written_number(ratio)}, capping to {1 if ratio > 0 else -1}",
+            f"ratio value should be between -1 and 1, got {general_number(ratio)}, capping to {1 if ratio > 0 else -1}",
         )
     capped = np.clip(ratios, -1.0, 1.0)
     place = np.array([_place(labels) for labels in vector.labels]).reshape(-1, 1)

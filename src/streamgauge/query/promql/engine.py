@@ -13,11 +13,13 @@ from streamgauge.query.promql.errors import PromqlSyntaxError
 from streamgauge.query.promql.evaluate import Evaluator
 from streamgauge.query.promql.labels import Labels
 from streamgauge.query.promql.parse import parse
-from streamgauge.query.promql.series import Queryable, Series
+from streamgauge.query.promql.series import Queryable, Series, Times
 from streamgauge.query.promql.values import Scalar, Text, Value, Vector, Windows, merged, without_dropped_names
 
 LOOKBACK_MS = 300_000
 DEFAULT_STEP_MS = 60_000
+STEPS_MAX = 11_000
+"""From the first step of a range to its last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Answer:
     `matrix` is what an instant question for a range vector found.
     """
 
-    times_ms: np.ndarray[tuple[int], np.dtype[np.int64]]
+    times_ms: Times
     value: Scalar | Text | Vector | None
     matrix: tuple[Series, ...]
     warnings: list[str]
@@ -45,17 +47,22 @@ class Engine:
 
     def instant(self, query: str, at_ms: int) -> Answer:
         """Raises PromqlSyntaxError, PromqlExecutionError."""
-        return self._answer(query, np.array([at_ms], dtype=np.int64), step_ms=0)
+        return self._answer(query, np.array([at_ms], dtype=np.int64), end_ms=at_ms, step_ms=0)
 
     def range(self, query: str, start_ms: int, end_ms: int, step_ms: int) -> Answer:
         """Raises PromqlSyntaxError, PromqlExecutionError."""
         if step_ms <= 0:
             raise PromqlSyntaxError("the step must be longer than 0", hint="write step=60s")
-        return self._answer(query, np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), step_ms=step_ms)
+        if end_ms < start_ms:
+            raise PromqlSyntaxError("the end must not be before the start", hint="swap start and end")
+        if (end_ms - start_ms) // step_ms > STEPS_MAX:
+            raise PromqlSyntaxError(f"more than {STEPS_MAX} steps", hint="ask for a longer step or a shorter range")
+        times_ms = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
+        return self._answer(query, times_ms, end_ms=end_ms, step_ms=step_ms)
 
-    def _answer(self, query: str, times_ms: np.ndarray[tuple[int], np.dtype[np.int64]], *, step_ms: int) -> Answer:
+    def _answer(self, query: str, times_ms: Times, *, end_ms: int, step_ms: int) -> Answer:
         annotations = Annotations(query)
-        context = Context(times_ms, int(times_ms[0]), int(times_ms[-1]), step_ms, annotations)
+        context = Context(times_ms, int(times_ms[0]), end_ms, step_ms, annotations)
         with np.errstate(all="ignore"):
             value = self._evaluator.value(parse(query), context)
             shown, matrix = _shown(value, is_range=step_ms > 0)

@@ -20,8 +20,8 @@ def written_number(value: float) -> str:
 
 
 def general_number(value: float) -> str:
-    """The same, with an exponent below 0.0001 and from 1e21 on, as Go's `%g` has it."""
-    if math.isfinite(value) and value and not 1e-4 <= abs(value) < 1e21:
+    """The same, with an exponent below 0.0001 and from a million on, as Go's `%g` has it."""
+    if math.isfinite(value) and value and not 1e-4 <= abs(value) < 1e6:
         mantissa, _, exponent = f"{Decimal(repr(value)):e}".partition("e")
         shortest = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         return f"{shortest}e{exponent[0]}{exponent[1:].zfill(2)}"

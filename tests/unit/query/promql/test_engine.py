@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from promql_series import Memory, series
-from streamgauge.query.promql import evaluate, parse, select, windows
+from streamgauge.query.promql import engine, evaluate, parse, select, windows
 from streamgauge.query.promql.engine import Engine
 from streamgauge.query.promql.errors import PromqlExecutionError, PromqlSyntaxError, PromqlUnsupported
 from streamgauge.query.promql.series import Hints, Matcher, MatchOp
@@ -62,8 +62,8 @@ def test_a_range_answer_is_sorted_by_labels_and_an_instant_answer_keeps_its_orde
 
 
 def test_an_instant_question_may_be_answered_by_a_number_a_text_or_the_samples_of_a_window() -> None:
-    engine = Engine(Memory(series({0: 1.0, 60: 2.0, 120: 3.0})))
-    number, text, samples = (engine.instant(query, 120_000) for query in ("1 + 1", '"a"', "m[2m]"))
+    asked = Engine(Memory(series({0: 1.0, 60: 2.0, 120: 3.0})))
+    number, text, samples = (asked.instant(query, 120_000) for query in ("1 + 1", '"a"', "m[2m]"))
     assert isinstance(number.value, Scalar)
     assert number.value.values.tolist() == [2.0]
     assert text.value == Text("a")
@@ -113,9 +113,14 @@ def test_what_is_no_promql_is_refused_with_a_reason(query: str, text: str) -> No
     assert caught.value.code in ("bad_data", "unsupported")
 
 
-def test_a_range_needs_a_step() -> None:
-    with pytest.raises(PromqlSyntaxError, match="longer than 0"):
-        Engine(Memory()).range("m", 0, 1, 0)
+@pytest.mark.parametrize(
+    ("end_ms", "step_ms", "text"), [(1, 0, "longer than 0"), (-1, 1, "before the start"), (11_001, 1, "11000 steps")]
+)
+def test_a_range_needs_a_possible_step_and_end(end_ms: int, step_ms: int, text: str) -> None:
+    asked = Engine(Memory())
+    with pytest.raises(PromqlSyntaxError, match=text):
+        asked.range("m", 0, end_ms, step_ms)
+    assert len(asked.range("m", 0, 11_000, 1).times_ms) == 11_001
 
 
 def test_brackets_in_strings_and_comments_do_not_count_as_nesting() -> None:
@@ -124,10 +129,10 @@ def test_brackets_in_strings_and_comments_do_not_count_as_nesting() -> None:
 
 def test_a_selector_may_not_read_or_make_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(select, "SAMPLES_MAX", 5)
-    engine = Engine(Memory(series({0: 1.0, 60: 2.0}, a="1"), series({0: 1.0, 60: 2.0}, a="2")))
-    engine.range("m", 0, 60_000, 60_000)
+    asked = Engine(Memory(series({0: 1.0, 60: 2.0}, a="1"), series({0: 1.0, 60: 2.0}, a="2")))
+    asked.range("m", 0, 60_000, 60_000)
     with pytest.raises(PromqlExecutionError, match="at most 5 samples"):
-        engine.range("m", 0, 120_000, 60_000)
+        asked.range("m", 0, 120_000, 60_000)
 
 
 def test_a_subquery_may_not_have_more_steps_than_its_limit() -> None:
@@ -137,18 +142,18 @@ def test_a_subquery_may_not_have_more_steps_than_its_limit() -> None:
 
 def test_windows_may_not_overlap_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "WINDOW_SAMPLES_MAX", 20)
-    engine = Engine(Memory(series({second: second + 0.5 for second in range(10)})))
-    engine.range("stddev_over_time(m[2s])", 0, 9_000, 1_000)
+    asked = Engine(Memory(series({second: second + 0.5 for second in range(10)})))
+    asked.range("stddev_over_time(m[2s])", 0, 9_000, 1_000)
     for function in ("stddev_over_time", "max_over_time"):
         with pytest.raises(PromqlExecutionError, match="at most 20"):
-            engine.range(f"{function}(m[5s])", 0, 9_000, 1_000)
+            asked.range(f"{function}(m[5s])", 0, 9_000, 1_000)
 
 
 def test_more_samples_than_are_copied_at_a_time_give_the_same_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Engine(Memory(series({second: second % 7 + 0.25 for second in range(50)})))
-    whole = engine.range("stddev_over_time(m[9s])", 0, 60_000, 1_000).value
+    asked = Engine(Memory(series({second: second % 7 + 0.25 for second in range(50)})))
+    whole = asked.range("stddev_over_time(m[9s])", 0, 60_000, 1_000).value
     monkeypatch.setattr(windows, "CELLS_MAX", 10)
-    parts = engine.range("stddev_over_time(m[9s])", 0, 60_000, 1_000).value
+    parts = asked.range("stddev_over_time(m[9s])", 0, 60_000, 1_000).value
     assert isinstance(whole, Vector)
     assert isinstance(parts, Vector)
     np.testing.assert_allclose(parts.values, whole.values)
@@ -160,7 +165,7 @@ def test_the_limits_are_those_of_the_documentation() -> None:
         100_000,
         1_000_000_000,
     )
-    assert (parse.QUERY_CHARACTERS_MAX, parse.DEPTH_MAX) == (65_536, 200)
+    assert (parse.QUERY_CHARACTERS_MAX, parse.DEPTH_MAX, engine.STEPS_MAX) == (65_536, 200, 11_000)
 
 
 def test_what_is_experimental_says_so() -> None:

@@ -11,7 +11,6 @@ from streamgauge.query.promql.context import Context
 from streamgauge.query.promql.errors import PromqlExecutionError, PromqlSyntaxError
 from streamgauge.query.promql.labels import NAME, Labels, is_label_name, value_of, with_label
 from streamgauge.query.promql.series import Bools
-from streamgauge.query.promql.text import quoted
 from streamgauge.query.promql.values import Text, Value, Vector, merged
 
 
@@ -39,7 +38,7 @@ def _label_join(_: Context, vector: Vector, *texts: Text) -> Value:
     _check_target("label_join", target)
     for source in sources:
         if not is_label_name(source):
-            raise PromqlExecutionError(f"invalid source label name in label_join(): {quoted(source)}")
+            raise PromqlExecutionError(f"invalid source label name in label_join(): {source}")
     written = [
         with_label(labels, target, separator.join(value_of(labels, source) for source in sources))
         for labels in vector.labels
@@ -49,7 +48,7 @@ def _label_join(_: Context, vector: Vector, *texts: Text) -> Value:
 
 def _check_target(function: str, name: str) -> None:
     if not is_label_name(name):
-        raise PromqlExecutionError(f"invalid destination label name in {function}(): {quoted(name)}")
+        raise PromqlExecutionError(f"invalid destination label name in {function}(): {name}")
 
 
 def _renamed(vector: Vector, labels: Sequence[Labels], named: Bools) -> Vector:
