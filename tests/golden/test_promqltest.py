@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from golden import promqltest
+from streamgauge.query.promql.engine import Engine
+from streamgauge.query.promql.errors import PromqlExecutionError, PromqlSyntaxError
 
 OWN = Path(__file__).parent / "promql"
 SHARED = Path(__file__).parents[3] / "shared" / "promqltest"
@@ -55,3 +57,30 @@ def test_an_expectation_that_is_not_met_fails(expectation: str, query: str, tmp_
     rows = "  m 3\n" if query == "m" else "  {} +Inf\n" if "quantile" in query else "  {} 0.0166666666\n"
     script.write_text(f"load 1m\n  m 1 2 3\n  n 1 2 3\n\neval instant at 2m {query}\n  {expectation}\n{rows}")
     assert promqltest.main([str(script)]) == 1
+
+
+# What depends on the range itself, or on the order of an instant answer.
+_OF_THE_RANGE = ("start()", "end()", "step()", "range()", "limit_ratio")
+
+
+@pytest.mark.parametrize("path", sorted([*OWN.glob("*.test"), *SHARED.glob("*.test")]), ids=lambda path: path.stem)
+def test_an_instant_is_worth_what_the_same_step_of_a_range_is(path: Path) -> None:
+    loaded, compared = promqltest.Loaded(), 0
+    for case in promqltest.cases(path.read_text(encoding="utf-8"), loaded):
+        if case.step_ms or any(word in case.query for word in _OF_THE_RANGE):
+            continue
+        engine, at_ms = Engine(loaded), case.start_ms
+        try:
+            instant = engine.instant(case.query, at_ms)
+            ranged = engine.range(case.query, at_ms - 60_000, at_ms + 60_000, 60_000)
+        except (promqltest.NativeHistogram, PromqlSyntaxError, PromqlExecutionError):
+            continue
+        wanted = {labels: values for labels, values in promqltest.found_samples(instant) if values}
+        found = {
+            labels: {at_ms: values[at_ms]} for labels, values in promqltest.found_samples(ranged) if at_ms in values
+        }
+        assert str(found.keys() ^ wanted.keys()) == "set()", case.query
+        for labels, values in wanted.items():
+            assert promqltest.almost_equal(found[labels][at_ms], values[at_ms]), (case.query, labels)
+        compared += 1
+    assert compared > 0 or path.stem == "limit"  # which is of native histograms throughout
