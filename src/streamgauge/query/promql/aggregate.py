@@ -13,11 +13,11 @@ import promql_parser as ast
 from streamgauge.query.promql.context import Context
 from streamgauge.query.promql.errors import PromqlExecutionError, PromqlUnsupported
 from streamgauge.query.promql.functions.histograms import check_quantiles
-from streamgauge.query.promql.labels import METADATA, Labels, is_label_name, only, with_label, without
+from streamgauge.query.promql.labels import NAME, Labels, is_label_name, only, with_label, without
 from streamgauge.query.promql.numbers import exact_mean, exact_sum, quantile, variance
 from streamgauge.query.promql.series import Bools, Floats, Positions
 from streamgauge.query.promql.text import quoted
-from streamgauge.query.promql.values import Scalar, Text, Value, Vector
+from streamgauge.query.promql.values import Scalar, Text, Value, Vector, check_size
 from streamgauge.query.promql.written import general_number, written_number
 
 Reduction = Callable[[Floats, Bools], Floats]
@@ -52,7 +52,7 @@ def _group_labels(node: Any, labels: Labels) -> Labels:
         return ()
     if node.modifier.type == ast.AggModifierType.By:
         return only(labels, node.modifier.labels)
-    return without(labels, (*node.modifier.labels, *METADATA))
+    return without(labels, (*node.modifier.labels, NAME))
 
 
 def _groups(node: Any, vector: Vector) -> list[Group]:
@@ -166,10 +166,13 @@ def _count_values(node: Any, vector: Vector, label: str) -> Vector:
     for row, labels in enumerate(vector.labels):
         group = _group_labels(node, labels)
         here = vector.present[row]
-        for value in np.unique(vector.values[row, here]).tolist():
-            same = here & ((vector.values[row] == value) | (np.isnan(vector.values[row]) & np.isnan(value)))
+        # Told apart by their bits: 0 and -0 are written differently, and all NaN the same.
+        bits = np.where(np.isnan(vector.values[row]), np.nan, vector.values[row]).view(np.int64)
+        for pattern in np.unique(bits[here]):
+            same, value = here & (bits == pattern), float(pattern.view(np.float64))
             position = numbers.setdefault(with_label(group, label, written_number(value)), len(numbers))
             if position == len(counts):
+                check_size(len(numbers) * len(here))
                 counts.append(np.zeros(len(here)))
                 drop_name.append(False)
             counts[position] += same

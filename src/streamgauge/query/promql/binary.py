@@ -12,7 +12,7 @@ import promql_parser as ast
 from streamgauge.query.promql.errors import PromqlExecutionError, PromqlUnsupported
 from streamgauge.query.promql.labels import METADATA, NAME, Labels, only, value_of, with_label, without, written
 from streamgauge.query.promql.series import Bools, Floats, Positions, any_row
-from streamgauge.query.promql.values import Scalar, Value, Vector, merged, vector_of
+from streamgauge.query.promql.values import Scalar, Value, Vector, check_size, merged, vector_of
 
 ARITHMETIC: dict[str, Callable[[Floats, Floats], Floats]] = {
     "+": np.add,
@@ -125,7 +125,7 @@ def _matched(operator: str, left: Vector, right: Vector, matching: Matching) -> 
         _check_one_side(left, left_group, both, matching, "left")
     else:
         _check_one_side(right, right_group, both, matching, "right")
-    left_row, right_row = _pairs(left_group, right_group, groups)
+    left_row, right_row = _pairs(left_group, right_group, groups, left.present.shape[1])
     a, b = left.values[left_row], right.values[right_row]
     present = left.present[left_row] & right.present[right_row]
     labels = _result_labels(left, right, (left_row, right_row), matching, is_computed=operator in ARITHMETIC)
@@ -178,11 +178,12 @@ def _joined(vector: Vector, more: Vector) -> Vector:
     )
 
 
-def _pairs(left_group: Positions, right_group: Positions, groups: int) -> tuple[Positions, Positions]:
+def _pairs(left_group: Positions, right_group: Positions, groups: int, steps: int) -> tuple[Positions, Positions]:
     """Every row of the left with every row of the right in the same group."""
     order = np.argsort(right_group, kind="stable")
     bounds = np.searchsorted(right_group[order], np.arange(groups + 1))
     sizes = (bounds[1:] - bounds[:-1])[left_group]
+    check_size(int(sizes.sum()) * steps)
     left_row = np.repeat(np.arange(len(left_group)), sizes)
     within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return left_row, order[np.repeat(bounds[:-1][left_group], sizes) + within]

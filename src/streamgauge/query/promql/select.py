@@ -11,14 +11,10 @@ import promql_parser as ast
 
 from streamgauge.query.promql.context import Context
 from streamgauge.query.promql.durations import epoch_ms, milliseconds
-from streamgauge.query.promql.errors import PromqlExecutionError
 from streamgauge.query.promql.parse import alternatives
 from streamgauge.query.promql.series import Bools, Floats, Hints, Positions, Queryable, SeriesBatch, Times, is_stale
 from streamgauge.query.promql.text import BEFORE_EPOCH_S
-from streamgauge.query.promql.values import Vector, Windows, vector_of
-
-SAMPLES_MAX = 50_000_000
-"""Samples that one selector may read, and values (series times steps) that one may make of them."""
+from streamgauge.query.promql.values import Vector, Windows, check_size, vector_of
 
 
 def shifted_times(node: Any, context: Context) -> Times:
@@ -101,12 +97,7 @@ def _select(
     hints = Hints(step_ms=context.step_ms, range_ms=range_ms, function=context.function, **context.aggregation_hints)
     answers = [queryable.select(matchers, *span_ms, hints) for matchers in alternatives(node)]
     found = answers[0] if len(answers) == 1 else _united(answers)
-    if max(len(found.values), len(found.labels) * context.steps) > SAMPLES_MAX:
-        raise PromqlExecutionError(
-            f"{len(found.labels)} series with {len(found.values)} samples at {context.steps} steps: at most "
-            f"{SAMPLES_MAX} samples can be read, and as many values made of them",
-            hint="select fewer series, a shorter time, or a longer step",
-        )
+    check_size(max(len(found.values), len(found.labels) * context.steps))
     return found
 
 

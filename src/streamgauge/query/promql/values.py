@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamgauge.query.promql.errors import same_labelset
+from streamgauge.query.promql.errors import PromqlExecutionError, same_labelset
 from streamgauge.query.promql.labels import METADATA, Labels, without
 from streamgauge.query.promql.series import Bools, Floats, Positions, SeriesBatch, Times
 
@@ -82,6 +82,19 @@ class Windows:
     @property
     def counts(self) -> Positions:
         return self.stop - self.first
+
+
+SAMPLES_MAX = 50_000_000
+"""Samples that one selector may read, and values (series times steps) that one vector may have."""
+
+
+def check_size(samples: int) -> None:
+    """Raises PromqlExecutionError."""
+    if samples > SAMPLES_MAX:
+        raise PromqlExecutionError(
+            f"{samples} samples to be read, or values to be made of them: at most {SAMPLES_MAX}",
+            hint="select fewer series, a shorter time, or a longer step",
+        )
 
 
 Value = Scalar | Text | Vector | Windows

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from promql_series import Memory, series
-from streamgauge.query.promql import engine, evaluate, parse, select, windows
+from streamgauge.query.promql import engine, evaluate, parse, values, windows
 from streamgauge.query.promql.engine import Engine
 from streamgauge.query.promql.errors import PromqlExecutionError, PromqlSyntaxError, PromqlUnsupported
 from streamgauge.query.promql.series import Hints, Matcher, MatchOp
@@ -128,11 +128,21 @@ def test_brackets_in_strings_and_comments_do_not_count_as_nesting() -> None:
 
 
 def test_a_selector_may_not_read_or_make_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(select, "SAMPLES_MAX", 5)
+    monkeypatch.setattr(values, "SAMPLES_MAX", 5)
     asked = Engine(Memory(series({0: 1.0, 60: 2.0}, a="1"), series({0: 1.0, 60: 2.0}, a="2")))
     asked.range("m", 0, 60_000, 60_000)
-    with pytest.raises(PromqlExecutionError, match="at most 5 samples"):
+    with pytest.raises(PromqlExecutionError, match="at most 5"):
         asked.range("m", 0, 120_000, 60_000)
+
+
+@pytest.mark.parametrize("query", ['count_values("v", m)', 'm + on () group_left () (m{a="0"} < 1 or m{a="1"} > 11)'])
+def test_what_is_made_of_samples_has_the_same_limit(query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [series({60 * step: 10.0 * row + step for step in range(3)}, a=str(row)) for row in range(2)]
+    monkeypatch.setattr(values, "SAMPLES_MAX", 6)
+    asked = Engine(Memory(*rows), lookback_ms=60_000)
+    asked.range("m", 0, 120_000, 60_000)
+    with pytest.raises(PromqlExecutionError, match="at most 6"):
+        asked.range(query, 0, 120_000, 60_000)
 
 
 def test_a_subquery_may_not_have_more_steps_than_its_limit() -> None:
@@ -160,7 +170,7 @@ def test_more_samples_than_are_copied_at_a_time_give_the_same_answer(monkeypatch
 
 
 def test_the_limits_are_those_of_the_documentation() -> None:
-    assert (select.SAMPLES_MAX, evaluate.SUBQUERY_STEPS_MAX, windows.WINDOW_SAMPLES_MAX) == (
+    assert (values.SAMPLES_MAX, evaluate.SUBQUERY_STEPS_MAX, windows.WINDOW_SAMPLES_MAX) == (
         50_000_000,
         100_000,
         1_000_000_000,
