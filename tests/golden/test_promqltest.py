@@ -40,6 +40,16 @@ def test_a_wrong_answer_fails_and_says_so(tmp_path: Path, capsys: pytest.Capture
     assert printed[-1] == "1 passed, 1 failed, 0 skipped"
 
 
+def test_a_script_that_cannot_be_read_fails_and_the_others_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = tmp_path / "good.test", tmp_path / "bad.test"
+    good.write_text("eval instant at 0 1 + 1\n  2\n")
+    bad.write_text("load 1m\n  m 1 two 3\n")
+    assert promqltest.main([str(bad), str(good), str(tmp_path / "none.test")]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 2 failed, 0 skipped"
+
+
 @pytest.mark.parametrize(
     ("expectation", "query"),
     [
