@@ -1,0 +1,100 @@
+"""From text to promql-parser's tree, and the small words of that tree in ours.
+
+The parser speaks almost all of Prometheus 3's PromQL. What it doesn't is written in other words before it sees it
+(bytes and numbers in `text.py`), refused after it (lengths of 0), or said to be experimental where it gives up.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import promql_parser as ast
+
+from streamgauge.query.promql import regex
+from streamgauge.query.promql.errors import PromqlSyntaxError, PromqlUnsupported
+from streamgauge.query.promql.labels import NAME
+from streamgauge.query.promql.series import Matcher, Matchers, MatchOp
+from streamgauge.query.promql.text import for_parser, without_literals
+
+QUERY_CHARACTERS_MAX = 65_536
+DEPTH_MAX = 200
+
+_OPS = (
+    (ast.MatchOp.Equal, MatchOp.EQUAL),
+    (ast.MatchOp.NotEqual, MatchOp.NOT_EQUAL),
+    (ast.MatchOp.Re, MatchOp.REGEX),
+    (ast.MatchOp.NotRe, MatchOp.NOT_REGEX),
+)
+_EXPERIMENTAL = (
+    (re.compile(r"[\])}\w]\s+(?:anchored|smoothed)\b"), "extended range selectors (anchored, smoothed)"),
+    (re.compile(r"\[[^\]]*(?:[-+*/%^(]|\b(?:step|range|min|max)\b)"), "arithmetic on durations"),
+    (re.compile(r"\boffset\s*[-+]?\s*(?:\(|step\b|range\b|min\b|max\b)"), "arithmetic on durations"),
+    (re.compile(r">/|</"), "trimming of native histograms"),
+)
+
+
+def parse(query: str) -> Any:
+    """The tree of a question. Raises PromqlSyntaxError with what the parser says, PromqlUnsupported."""
+    if len(query) > QUERY_CHARACTERS_MAX:
+        raise PromqlSyntaxError(
+            f"the query is longer than {QUERY_CHARACTERS_MAX} characters", hint="record parts of it, or ask for less"
+        )
+    bare = without_literals(query)
+    if _depth(bare) > DEPTH_MAX:
+        raise PromqlSyntaxError(f"the query nests deeper than {DEPTH_MAX} brackets", hint="take brackets away")
+    try:
+        tree = ast.parse(for_parser(query))
+    except ValueError as error:
+        for pattern, feature in _EXPERIMENTAL:
+            if pattern.search(bare):
+                raise PromqlUnsupported(f"{feature}: experimental in Prometheus, and not offered") from None
+        raise PromqlSyntaxError(f"parse error: {error}", hint="see docs/guide/promql.md") from None
+    ast.walk(tree, _check)
+    return tree
+
+
+def alternatives(selector: Any) -> list[Matchers]:
+    """The matchers of a selector: usually one set; with `or` several, any of which may hold."""
+    named = (Matcher(NAME, MatchOp.EQUAL, selector.name),) if selector.name else ()
+    groups = selector.matchers.or_matchers or [selector.matchers.matchers]
+    return [named + tuple(map(_matcher, group)) for group in groups]
+
+
+def _matcher(found: Any) -> Matcher:
+    return Matcher(found.name, next(ours for theirs, ours in _OPS if theirs == found.op), found.value)
+
+
+def unwrapped(node: Any) -> Any:
+    """The node without brackets around it."""
+    while isinstance(node, ast.ParenExpr):
+        node = node.expr
+    return node
+
+
+def _check(node: Any) -> None:
+    if isinstance(node, ast.MatrixSelector | ast.SubqueryExpr):
+        step = node.step if isinstance(node, ast.SubqueryExpr) else None
+        if (node.range or timedelta(0)) <= timedelta(0) or (step is not None and step <= timedelta(0)):
+            raise PromqlSyntaxError("parse error: duration must be greater than 0", hint="write [5m]")
+    if isinstance(node, ast.BinaryExpr):
+        _check_filling(node)
+    if isinstance(node, ast.VectorSelector):
+        for matcher in (matcher for matchers in alternatives(node) for matcher in matchers):
+            if matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
+                regex.check(matcher.value)
+
+
+def _check_filling(node: Any) -> None:
+    fill = None if node.modifier is None else node.modifier.fill_values
+    if fill is not None and (fill.lhs, fill.rhs) != (None, None) and str(node.op).lower() in ("and", "or", "unless"):
+        raise PromqlSyntaxError("parse error: filling in missing series is not allowed for set operators")
+
+
+def _depth(query: str) -> int:
+    depth = deepest = 0
+    for character in query:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
