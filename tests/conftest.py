@@ -1,3 +1,3 @@
 """Fixtures for tests of every folder."""
 
-pytest_plugins = ["running", "kafka_server"]
+pytest_plugins = ["running", "kafka_server", "clickhouse_server"]

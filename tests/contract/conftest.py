@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clickhouse_server import ClickHouseServer
 from contract.log_places import KafkaPlace, LogPlace, NewLogPlace, SqlitePlace
 from contract.store_places import StorePlace
 from kafka_server import KafkaServer
@@ -41,10 +42,13 @@ async def log(log_place: LogPlace) -> EventLog:
     return await log_place.open()
 
 
-@pytest.fixture(scope="session", params=["chdb"])
+@pytest.fixture(scope="session", params=["chdb", pytest.param("clickhouse", marks=pytest.mark.cluster)])
 def store_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePlace]:
-    urls = {"chdb": lambda: f"chdb:///{tmp_path_factory.mktemp('store')}"}
-    place = StorePlace(urls[request.param]())
+    if request.param == "clickhouse":
+        server: ClickHouseServer = request.getfixturevalue("clickhouse")
+        place = StorePlace(server.url)
+    else:
+        place = StorePlace(f"chdb:///{tmp_path_factory.mktemp('store')}")
     yield place
     place.close()
 
