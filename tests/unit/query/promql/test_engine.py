@@ -186,7 +186,12 @@ def test_the_limits_are_those_of_the_documentation() -> None:
         100_000,
         1_000_000_000,
     )
-    assert (parse.QUERY_CHARACTERS_MAX, parse.DEPTH_MAX, engine.STEPS_MAX) == (65_536, 200, 11_000)
+    assert (parse.QUERY_CHARACTERS_MAX, parse.DEPTH_MAX, parse.OPERATORS_MAX, engine.STEPS_MAX) == (
+        65_536,
+        200,
+        1_000,
+        11_000,
+    )
 
 
 def test_what_is_experimental_says_so() -> None:
