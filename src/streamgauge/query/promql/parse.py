@@ -20,6 +20,8 @@ from streamgauge.query.promql.text import for_parser, without_literals
 
 QUERY_CHARACTERS_MAX = 65_536
 DEPTH_MAX = 200
+OPERATORS_MAX = 1_000
+"""Each may make the tree one level deeper, and the parser overflows its stack on trees of tens of thousands."""
 
 _OPS = (
     (ast.MatchOp.Equal, MatchOp.EQUAL),
@@ -27,10 +29,11 @@ _OPS = (
     (ast.MatchOp.Re, MatchOp.REGEX),
     (ast.MatchOp.NotRe, MatchOp.NOT_REGEX),
 )
+_OPERATOR = re.compile(r"[-+*/%^=!<>]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _EXPERIMENTAL = (
     (re.compile(r"[\])}\w]\s+(?:anchored|smoothed)\b"), "extended range selectors (anchored, smoothed)"),
     (re.compile(r"\[[^\]]*(?:[-+*/%^(]|\b(?:step|range|min|max)\b)"), "arithmetic on durations"),
-    (re.compile(r"\boffset\s*[-+]?\s*(?:\(|step\b|range\b|min\b|max\b)"), "arithmetic on durations"),
+    (re.compile(r"\boffset\s*(?:[-+]\s*)?(?:\(|step\b|range\b|min\b|max\b)"), "arithmetic on durations"),
     (re.compile(r">/|</"), "trimming of native histograms"),
 )
 
@@ -44,6 +47,10 @@ def parse(query: str) -> Any:
     bare = without_literals(query)
     if _depth(bare) > DEPTH_MAX:
         raise PromqlSyntaxError(f"the query nests deeper than {DEPTH_MAX} brackets", hint="take brackets away")
+    if sum(1 for _ in _OPERATOR.finditer(bare)) > OPERATORS_MAX:
+        raise PromqlSyntaxError(
+            f"the query has more than {OPERATORS_MAX} operators", hint="match with =~ instead of or"
+        )
     try:
         tree = ast.parse(for_parser(query))
     except ValueError as error:
@@ -51,7 +58,7 @@ def parse(query: str) -> Any:
             if pattern.search(bare):
                 raise PromqlUnsupported(f"{feature}: experimental in Prometheus, and not offered") from None
         raise PromqlSyntaxError(f"parse error: {error}", hint="see docs/guide/promql.md") from None
-    ast.walk(tree, _check)
+    _check_all(tree)
     return tree
 
 
@@ -71,6 +78,31 @@ def unwrapped(node: Any) -> Any:
     while isinstance(node, ast.ParenExpr):
         node = node.expr
     return node
+
+
+def _check_all(tree: Any) -> None:
+    """Each node, with how deep it is. The parser's own walk copies what is below each node it visits."""
+    level, depth = [tree], 0
+    while level:
+        if depth > DEPTH_MAX:
+            raise PromqlSyntaxError(
+                f"the query nests deeper than {DEPTH_MAX} levels", hint="use brackets to group long chains of operators"
+            )
+        for node in level:
+            _check(node)
+        level, depth = [child for node in level for child in _children(node)], depth + 1
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, ast.BinaryExpr):
+        return [node.lhs, node.rhs]
+    if isinstance(node, ast.Call):
+        return list(node.args)
+    if isinstance(node, ast.AggregateExpr):
+        return [node.expr] if node.param is None else [node.param, node.expr]
+    if isinstance(node, ast.MatrixSelector):
+        return [node.vector_selector]
+    return [node.expr] if isinstance(node, ast.ParenExpr | ast.UnaryExpr | ast.SubqueryExpr) else []
 
 
 def _check(node: Any) -> None:

@@ -19,9 +19,10 @@ _PRIVATE = 0xF700
 _SURROGATE = 0xDC00
 _ESCAPED_BYTES = re.compile(r"(?<!\\)((?:\\\\)*)((?:\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2})+)")
 _ONE_BYTE = re.compile(r"\\x([0-9a-fA-F]{2})|\\([0-3][0-7]{2})")
-_LITERAL = re.compile(r"`[^`]*`|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|#[^\n]*")
+_LITERAL = re.compile(r"`[^`]*(?:`|\Z)|\"(?:[^\"\\]|\\(?s:.))*(?:\"|\\?\Z)|'(?:[^'\\]|\\(?s:.))*(?:'|\\?\Z)|#[^\n]*")
+_WORD = re.compile(r"(?<![\w:.])[\d.][\w.]*(?!:)")
 _GROUPED_NUMBER = re.compile(
-    r"(?<![\w:.])(?:0[xX](?:_?[0-9a-fA-F])+|(?:\d+(?:_\d+)*)?\.?\d+(?:_\d+)*(?:[eE][-+]?\d+)?)(?![\w:])"
+    r"0[xX](?:_?[0-9a-fA-F])+|(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE]\d*)?"
 )
 _TIME_BEFORE_EPOCH = re.compile(r"@\s*-\s*([\d.]+(?:[eE][-+]?\d+|[a-z\d]+)?)")
 
@@ -58,8 +59,12 @@ def _outside_literals(query: str, change: Callable[[str], str]) -> str:
 
 
 def _plain(code: str) -> str:
-    ungrouped = _GROUPED_NUMBER.sub(lambda found: found[0].replace("_", ""), code)
+    ungrouped = _WORD.sub(lambda word: _ungrouped(word[0]), code)
     return _TIME_BEFORE_EPOCH.sub(lambda found: f"@ {BEFORE_EPOCH_S + duration_ms(found[1]) / 1000}", ungrouped)
+
+
+def _ungrouped(word: str) -> str:
+    return word.replace("_", "") if "_" in word and _GROUPED_NUMBER.fullmatch(word) else word
 
 
 def _with_bytes_read(query: str) -> str:

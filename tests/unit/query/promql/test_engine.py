@@ -100,6 +100,12 @@ def test_warnings_say_where_in_the_question_they_belong() -> None:
         ("rate(m)", "expected type matrix"),
         ("(" * 300 + "1" + ")" * 300, "nests deeper than 200 brackets"),
         ("1 + " * 20_000 + "1", "longer than 65536 characters"),
+        ("1" + "+1" * 30_000, "more than 1000 operators"),
+        ("1" + "+1" * 900, "nests deeper than 200 levels"),
+        ("m offset" + " " * 60_000, "parse error"),
+        ('m{a="' + '\\"' * 30_000, "parse error"),
+        ("1" * 65_000 + "x", "parse error"),
+        ("0x" + "1" * 65_000 + "_", "parse error"),
         ("m[0s]", "must be greater than 0"),
         ("m and fill (0) m", "not allowed for set operators"),
         ("m[5m] anchored", "experimental"),
@@ -121,6 +127,11 @@ def test_a_range_needs_a_possible_step_and_end(end_ms: int, step_ms: int, text: 
     with pytest.raises(PromqlSyntaxError, match=text):
         asked.range("m", 0, end_ms, step_ms)
     assert len(asked.range("m", 0, 11_000, 1).times_ms) == 11_001
+
+
+def test_a_chain_of_two_hundred_operators_is_answered() -> None:
+    assert isinstance(value := Engine(Memory()).instant("1" + " + 1" * 199, 0).value, Scalar)
+    assert value.values.tolist() == [200.0]
 
 
 def test_brackets_in_strings_and_comments_do_not_count_as_nesting() -> None:
@@ -175,7 +186,12 @@ def test_the_limits_are_those_of_the_documentation() -> None:
         100_000,
         1_000_000_000,
     )
-    assert (parse.QUERY_CHARACTERS_MAX, parse.DEPTH_MAX, engine.STEPS_MAX) == (65_536, 200, 11_000)
+    assert (parse.QUERY_CHARACTERS_MAX, parse.DEPTH_MAX, parse.OPERATORS_MAX, engine.STEPS_MAX) == (
+        65_536,
+        200,
+        1_000,
+        11_000,
+    )
 
 
 def test_what_is_experimental_says_so() -> None:
