@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,6 +83,14 @@ class MemoryStore:
             known = self._taken.setdefault((batch.table, batch.batch_id, day), days[day])
             assert Counter(map(repr, known)) == Counter(map(repr, days[day])), "one id came with different rows"
 
+    def remove(self, table: str, is_meant: Callable[[Mapping[str, Any]], bool]) -> None:
+        for (name, _, _), rows in list(self._taken.items()):
+            if name == table:
+                rows[:] = [row for row in rows if not is_meant(row)]
+
+    def add(self, table: str, rows: list[dict[str, Any]]) -> None:
+        self._taken[table, f"added {len(self._taken)}", 0] = rows
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         return [row for (name, _, _), rows in self._taken.items() if name == table for row in rows]
 
@@ -129,6 +137,28 @@ class MemoryStore:
                 texts = [None if value == UNKNOWN else value for _, value in row["dimensions"]]
                 sums[row["metric_name"], row["timestamp"] * 1000, *texts] += row["value"]
         return {place: round(value, 3) for place, value in sums.items() if round(value, 3)}
+
+
+class MemoryRebuild:
+    """`StoreRebuild` of a `MemoryStore`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def clear(self) -> None:
+        for table in ("metrics_rebuilt", "metrics_extremes_rebuilt"):
+            self._store.remove(table, lambda _: True)
+
+    def replace(self, metrics: Collection[str], from_s: int, to_s: int) -> None:
+        def is_meant(row: Mapping[str, Any]) -> bool:
+            return row["metric_name"] in metrics and from_s <= row["timestamp"] < to_s
+
+        for table in ("metrics", "metrics_extremes"):
+            self._store.remove(table, is_meant)
+            self._store.add(table, list(filter(is_meant, self._store.rows(f"{table}_rebuilt"))))
+
+    def close(self) -> None:
+        pass
 
 
 def _day_of(row: Mapping[str, Any]) -> int:

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from streamgauge.core.errors import InvalidRequest
-from streamgauge.model import Rollup
+from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, Envelope, Rollup
 from streamgauge.stream.replay import Replays
 from streamgauge.stream.state import RunnerState
-from unit.stream.crashing import World
+from unit.stream.crashing import MemoryRebuild, World
+from unit.stream.making import NOON_MS, event
 
 
 @pytest.fixture
@@ -37,5 +43,102 @@ async def test_of_two_requests_at_a_time_one_begins_and_the_other_is_refused(wor
     assert requested is not None
     assert replays.newest is not None
     assert requested.metrics == replays.newest.metrics
+    replays.close()
+    state.close()
+
+
+ROLLUPS = (
+    Rollup("all", dimensions=("event", "x")),
+    Rollup("hours", event="a", window="1h"),
+    Rollup("income", measure={"sum": "y"}),
+    Rollup("most", dimensions=("x",), measure={"max": "y"}),
+)
+EVENTS = st.builds(
+    event,
+    name=st.sampled_from(["a", "b"]),
+    at_ms=st.sampled_from([NOON_MS + minutes * MINUTE_MS for minutes in (0, 1, 10, -25, -30, -50, -23 * 60, -30 * 60)]),
+    user_id=st.sampled_from(["u0", "u1", "u2"]),
+    event_id=st.sampled_from(["sg-1", "i1", "i2", "i3", "i4"]),
+    x=st.sampled_from(["p", "q", None]),
+    y=st.sampled_from([1, 2.5, -3]),
+)
+ROUNDS = st.lists(
+    st.tuples(
+        st.lists(EVENTS, max_size=8),
+        st.sampled_from([0, 0, MINUTE_MS, 35 * MINUTE_MS]),  # by how much the clock goes on
+        st.sampled_from([DAY_MS, DAY_MS, 2 * DAY_MS, HOUR_MS]),  # the lateness that is allowed from then on
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rounds=ROUNDS, meanwhile=st.lists(EVENTS, max_size=8), lost=st.integers(2, 5), doubled=st.integers(2, 5))
+async def test_after_a_replay_the_rollups_are_those_of_a_run_that_nothing_happened_to(
+    tmp_path: Path,
+    rounds: list[tuple[list[Envelope], int, int]],
+    meanwhile: list[Envelope],
+    lost: int,
+    doubled: int,
+) -> None:
+    damaged, whole = [await World.open(tmp_path / uuid.uuid4().hex, ROLLUPS) for _ in range(2)]
+    for envelopes, moved_ms, lateness_ms in rounds:
+        for world in (damaged, whole):
+            world.clock.advance(moved_ms)
+            world.spec = msgspec.structs.replace(world.spec, allowed_lateness_ms=lateness_ms)
+            await arrive(world, envelopes)
+            assert await world.work_off()
+    for table in ("metrics", "metrics_extremes"):
+        rows = damaged.store.rows(table)
+        damaged.store.add(table, rows[::doubled])
+        gone = {id(row) for row in rows[::lost]}
+        damaged.store.remove(table, lambda row, gone=gone: id(row) in gone)  # type: ignore[misc]
+    await replayed(damaged, meanwhile)
+    await arrive(whole, meanwhile)
+    for _ in range(2):  # what may still be open is closed
+        for world in (damaged, whole):
+            world.clock.advance(2 * HOUR_MS)
+            await arrive(
+                world, [event("end", world.clock.now_ms(), user_id=f"e{n}", event_id="sg-e") for n in range(9)]
+            )
+            assert await world.work_off()
+    assert damaged.store.panes(ROLLUPS) == pytest.approx(whole.store.panes(ROLLUPS))
+    assert damaged.store.session_sums() == whole.store.session_sums()
+    for world in (damaged, whole):
+        await world.close()
+
+
+async def arrive(world: World, envelopes: Sequence[Envelope]) -> None:
+    now_ms = world.clock.now_ms()
+    await world.append(*(msgspec.structs.replace(one, received_at=now_ms) for one in envelopes))
+
+
+async def replayed(world: World, meanwhile: Sequence[Envelope]) -> None:
+    """Everything, while a runner works and these come."""
+    runner = world.runner()
+    state = RunnerState(world.state_file)
+    replays = Replays(
+        world.log,
+        runner,
+        state,
+        world.spec,
+        profiles=world.profiles,
+        open_store=lambda: (world.store, MemoryRebuild(world.store)),
+    )
+    tasks = [asyncio.create_task(runner.run(world.spec)), asyncio.create_task(replays.run())]
+    async with asyncio.timeout(20):
+        async with runner.paused():
+            pass  # it has begun
+        await replays.request(0, None, None)
+        await arrive(world, meanwhile)
+        while replays.newest is None or replays.newest.phase not in ("done", "failed"):
+            await asyncio.sleep(0.001)
+        assert replays.newest.phase == "done", replays.newest
+        runner.stop()
+        await tasks[0]
+    tasks[1].cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await tasks[1]
     replays.close()
     state.close()
