@@ -5,6 +5,8 @@
 #   require.sh postgres  checks for PostgreSQL's server programs, which the tests of profiles start
 #   require.sh kafka     prints the folder of Kafka's jars for the cluster tests, from Maven Central; exit code 3 where that
 #                        can't be reached
+#   require.sh flink     prints a folder with Flink: venv/, the virtual environment of apache-flink, and jars/, its connectors;
+#                        exit code 3 where one of their registries can't be reached
 #   require.sh browser   prints the path of Chromium (or Chrome) for the browser tests
 set -euo pipefail
 
@@ -62,6 +64,31 @@ kafka() {
   if [ ! -e "$cache/complete" ]; then
     echo 'streamgauge: fetching Kafka (43 MB)' >&2
     mvn -q -B -f "$pom" dependency:copy-dependencies -DoutputDirectory="$cache" -DincludeScope=runtime >&2 || exit 3
+    touch "$cache/complete"
+  fi
+  echo "$cache"
+}
+
+flink() {
+  local cache here python version=2.3.0
+  here="$(dirname "$0")"
+  for tool in java:default-jre-headless mvn:maven; do
+    command -v "${tool%%:*}" >/dev/null || install_with_apt "${tool##*:}" || missing \
+      "${tool%%:*} is missing; Flink and its connectors need it." "Debian, Ubuntu:  apt-get install ${tool##*:}"
+  done
+  for python in "${FLINK_PYTHON:-}" python3.12 python3.11 python3; do
+    "$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && break
+    python=''
+  done
+  [ -n "$python" ] || missing 'Python 3.11 or 3.12 is missing; PyFlink runs on no newer one.' \
+    'or set FLINK_PYTHON to the path of one'
+  cache="${XDG_CACHE_HOME:-$HOME/.cache}/streamgauge/flink-$(cat "$here/flink/pom.xml" <(echo "$version") | sha256sum | cut -c1-12)"
+  if [ ! -e "$cache/complete" ]; then
+    echo 'streamgauge: fetching Flink (850 MB)' >&2
+    { "$python" -m venv "$cache/venv" && "$cache/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+      "apache-flink==$version"; } >&2 || exit 3
+    mvn -q -B -f "$here/flink/pom.xml" dependency:copy-dependencies -DoutputDirectory="$cache/jars" \
+      -DincludeScope=runtime >&2 || exit 3
     touch "$cache/complete"
   fi
   echo "$cache"
