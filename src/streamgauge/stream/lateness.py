@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
+from streamgauge.model import DAY_MS
 from streamgauge.stream.batch import Batch, add_counts
 from streamgauge.stream.spec import PipelineSpec
 
@@ -66,8 +67,9 @@ def _letters(late: pl.DataFrame, spec: PipelineSpec) -> pl.DataFrame:
 
 def _letter(row: dict[str, Any], spec: PipelineSpec) -> tuple[object, ...]:
     seconds = (row["received_at"] - row["timestamp"]) / 1000
+    hint = f"; {row['timestamp']} looks like seconds, and milliseconds are meant" if _is_seconds(row) else ""
     message = (
-        f"it was received {seconds:,.0f} s after its own time; {spec.allowed_lateness_ms / 1000:,.0f} s are allowed"
+        f"it was received {seconds:,.0f} s after its own time; {spec.allowed_lateness_ms / 1000:,.0f} s are allowed{hint}"
         if row["reason"] == "too_late"
         else f"its own time is {-seconds:,.0f} s after it was received; {spec.future_ms_max / 1000:,.0f} s are allowed"
     )
@@ -75,3 +77,8 @@ def _letter(row: dict[str, Any], spec: PipelineSpec) -> tuple[object, ...]:
     original = msgspec.json.encode(fields | msgspec.json.decode(row["properties"])).decode()
     place = (row["log_partition"], row["log_offset"])
     return row["received_at"], row["reason"], message, row["event_id"], original, *place
+
+
+def _is_seconds(row: dict[str, Any]) -> bool:
+    """Whether it would be in time if its time had been given in seconds: within a day of its receipt."""
+    return bool(abs(row["received_at"] - row["timestamp"] * 1000) < DAY_MS)

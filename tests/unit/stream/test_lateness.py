@@ -61,3 +61,13 @@ def test_numbered_items_are_never_too_late_but_may_be_too_far_ahead() -> None:
 def test_a_batch_in_time_is_left_alone() -> None:
     batch = decoded(event("a"))
     assert SetLateAside().apply(batch, SPEC) is batch
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "is_hinted"),
+    [(NOON_MS // 1000, True), (NOON_MS // 1000 - 3_600, True), (NOON_MS // 1000 - 2 * 86_400, False), (0, False)],
+)
+def test_a_time_that_would_be_right_in_seconds_is_said_to_look_like_them(at_ms: int, is_hinted: bool) -> None:
+    batch = SetLateAside().apply(decoded(event("a", at_ms, received_at=NOON_MS)), SPEC)
+    message = batch.dead_letters[0]["message"][0]
+    assert (f"; {at_ms} looks like seconds, and milliseconds are meant" in message) is is_hinted
