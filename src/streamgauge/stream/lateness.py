@@ -67,12 +67,13 @@ def _letters(late: pl.DataFrame, spec: PipelineSpec) -> pl.DataFrame:
 
 def _letter(row: dict[str, Any], spec: PipelineSpec) -> tuple[object, ...]:
     seconds = (row["received_at"] - row["timestamp"]) / 1000
-    hint = f"; {row['timestamp']} looks like seconds, and milliseconds are meant" if _is_seconds(row) else ""
     message = (
-        f"it was received {seconds:,.0f} s after its own time; {spec.allowed_lateness_ms / 1000:,.0f} s are allowed{hint}"
+        f"it was received {seconds:,.0f} s after its own time; {spec.allowed_lateness_ms / 1000:,.0f} s are allowed"
         if row["reason"] == "too_late"
         else f"its own time is {-seconds:,.0f} s after it was received; {spec.future_ms_max / 1000:,.0f} s are allowed"
     )
+    if _is_seconds(row):
+        message += f"; {row['timestamp']} looks like seconds, and milliseconds are meant"
     fields = {name: row[name] for name in _ENVELOPE if row[name] is not None}
     original = msgspec.json.encode(fields | msgspec.json.decode(row["properties"])).decode()
     place = (row["log_partition"], row["log_offset"])
