@@ -50,8 +50,17 @@ def eventually(condition: Callable[[], T], what: str, seconds_max: float = WAIT_
 class RunningSystem:
     """Use as a context manager: starts on entry, is gone on exit, however the test ended."""
 
-    def __init__(self, data: Path, *, config: str = "", arguments: Sequence[str] = (), port: int | None = None) -> None:
-        """`config`: the text of a TOML file; `arguments`: more of the command line."""
+    def __init__(
+        self,
+        data: Path,
+        *,
+        config: str = "",
+        arguments: Sequence[str] = (),
+        port: int | None = None,
+        command: str = "up",
+    ) -> None:
+        """`config`: the text of a TOML file; `arguments`: more of the command line; `command`: what is run."""
+        self._command = command
         self.data = data
         self.port = port or free_port()
         self._output_file = data.with_name(f"{data.name}.output")
@@ -84,7 +93,16 @@ class RunningSystem:
     def spawn(self) -> None:
         """Start without waiting for anything."""
         assert not self.is_running, "it is running already"
-        command = [sys.executable, "-m", "streamgauge", "up", "--data", str(self.data), "--port", str(self.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "streamgauge",
+            self._command,
+            "--data",
+            str(self.data),
+            "--port",
+            str(self.port),
+        ]
         with self._output_file.open("ab") as output:
             self._process = subprocess.Popen(
                 [*command, *self._arguments], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT

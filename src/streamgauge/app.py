@@ -7,74 +7,58 @@ events ──▶ ingest ──▶ log ──▶ runner ──▶ store ──▶
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
-import time
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
-
-from streamgauge.api.dead_letter import dead_letter_routes
 from streamgauge.api.errors import ErrorAnswers
 from streamgauge.api.events import EventsEndpoint, import_route
-from streamgauge.api.explain import explain_route
-from streamgauge.api.http import Front, create_http
+from streamgauge.api.http import create_http
 from streamgauge.api.live import LiveHub, live_route
-from streamgauge.api.metrics import metrics_routes
 from streamgauge.api.replays import replay_routes
 from streamgauge.api.state import state_routes
 from streamgauge.config import Settings
 from streamgauge.core.clock import Clock, SystemClock
-from streamgauge.core.errors import ConfigError, Unavailable
+from streamgauge.core.errors import Unavailable
 from streamgauge.core.lifecycle import (
     FolderLock,
     StageState,
     check_port_is_free,
     check_space,
-    is_loopback,
     raise_open_files_limit,
 )
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.accept import Ingest
 from streamgauge.ingest.identity import EventIds
 from streamgauge.ingest.imports import ImportRegistry
-from streamgauge.log.base import EventLog, LogStats
-from streamgauge.log.sqlite import SqliteLog
-from streamgauge.model import SESSION_ROLLUPS, Freshness
-from streamgauge.profiles.base import ProfileSource
-from streamgauge.profiles.copy import ProfileCopy
-from streamgauge.profiles.postgres import PostgresProfiles
-from streamgauge.profiles.refresh import ProfileRefresher
-from streamgauge.profiles.sqlite import SqliteProfiles, file_of
+from streamgauge.log.base import EventLog
+from streamgauge.model import Freshness
+from streamgauge.parts import (
+    LOOPBACK_NAMES,
+    accepting,
+    check_exposure,
+    open_log,
+    open_store,
+    pipeline,
+    profile_refresher,
+    question_routes,
+    server_of,
+)
 from streamgauge.profiles.table import ProfileTable
-from streamgauge.query.dead_letter import DeadLetterService
-from streamgauge.query.explain import ExplainService
-from streamgauge.query.metrics import MetricsService
-from streamgauge.store.client import StoreClients, embedded_folder, migrate
+from streamgauge.store.client import StoreClients, embedded_folder
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.store.rebuild import ClickHouseRebuild
 from streamgauge.store.tokens import forget_tokens_without_rows
 from streamgauge.store.writer import ClickHouseWriter
 from streamgauge.stream.embedded import EmbeddedRunner
-from streamgauge.stream.explain import panes_of
 from streamgauge.stream.pipeline import Pipeline
 from streamgauge.stream.replay import Replays
-from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import RunnerState
 
-_LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _logger = logging.getLogger(__name__)
 
 _IN_FLIGHT_S_MAX: Final = 5.0
-_CONNECTIONS_MAX: Final = 10_000
-"""Further ones wait until one of these ends."""
-
-_PROBLEM_S_MAX: Final = 10.0
 _PROFILES_S_MAX: Final = 30.0
 """How long the stream waits for the first profiles."""
 
@@ -108,9 +92,9 @@ class System:
         profiles = ProfileTable(settings.profile.columns)
         # Side by side: of ten million event ids, resuming alone takes two seconds.
         clients, resumed = await asyncio.gather(
-            asyncio.to_thread(_open_store, settings), asyncio.to_thread(Pipeline, state.blocks_of, profiles)
+            asyncio.to_thread(open_store, settings), asyncio.to_thread(Pipeline, state.blocks_of, profiles)
         )
-        log = await _open_log(settings, clock)
+        log = await open_log(settings, clock)
         return cls(settings, _Opened(log, state, clients, profiles, resumed), clock)
 
     def __init__(self, settings: Settings, opened: _Opened, clock: Clock) -> None:
@@ -123,7 +107,7 @@ class System:
         self._state = state
         self._live = LiveHub(self._freshness, metrics)
         self._profiles = profiles
-        self._refresher = _profile_refresher(settings, self._profiles, clock)
+        self._refresher = profile_refresher(settings, self._profiles, clock)
         self._runner = EmbeddedRunner(
             log,
             self._writer,
@@ -144,27 +128,21 @@ class System:
         )
         self._imports = ImportRegistry(data / "imports.db", self._runner.next_sequence)
         ingest = Ingest(log, clock, settings.ingest, metrics, EventIds())
-        promoted = settings.store_tables.promoted_dimensions
-        queries = MetricsService(self._reader, (*settings.rollups, *SESSION_ROLLUPS), promoted, settings.query, clock)
-        explaining = ExplainService(self._reader, partial(panes_of, spec=pipeline(settings)))
-        letters = DeadLetterService(self._reader, settings.ingest.name_chars_max)
         errors = ErrorAnswers(metrics)
         routes = [
             import_route(self._imports),
-            *metrics_routes(queries, self._freshness, metrics),
-            explain_route(explaining, self._freshness, metrics),
-            *dead_letter_routes(letters, metrics),
+            *question_routes(settings, self._reader, self._freshness, metrics, clock),
             *replay_routes(self._replays),
             live_route(self._live),
             *state_routes(self._stages, metrics),
         ]
         events = EventsEndpoint(ingest, errors, settings.ingest.body_bytes_max)
-        self._http = create_http(routes, events, errors, (*_LOOPBACK_NAMES, settings.server.host))
+        self._http = create_http(routes, events, errors, (*LOOPBACK_NAMES, settings.server.host))
 
     async def run(self, stop: asyncio.Event, beside: Beside) -> None:
         """Serve until `stop` is set or a part fails, then end in the order of the flow: no new requests, those under
         way, what the log holds. Raises what made a part fail."""
-        server = _server(self._http, self._settings)
+        server = server_of(self._http, self._settings)
         tasks = {
             serving := asyncio.create_task(server.serve(), name="server"),
             asyncio.create_task(self._refresher.run(), name="profiles"),
@@ -190,8 +168,7 @@ class System:
     async def _run_pipeline(self) -> None:
         """Not before the profiles are known: events would be counted without them. Nor too late, where their database
         doesn't answer."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._refresher.first_load.wait(), _PROFILES_S_MAX)
+        await self._refresher.loaded_within(_PROFILES_S_MAX)
         await self._runner.run(pipeline(self._settings))
 
     async def close(self) -> None:
@@ -237,8 +214,8 @@ class System:
         metrics.log_size_bytes.set(self._log.size_bytes() or 0)
         metrics.log_commits.set(stats.group_commits)
         return {
-            "ingest": _accepting(stats),
-            "log": _accepting(stats, queue_bytes=stats.queue_bytes),
+            "ingest": accepting(stats),
+            "log": accepting(stats, queue_bytes=stats.queue_bytes),
             "stream": self._runner.state(),
             "profiles": self._refresher.state(),
             "store": await self._reader.state(),
@@ -250,7 +227,7 @@ async def serve(settings: Settings, beside: Beside) -> None:
 
     Raises AlreadyRunning, ConfigError, Unavailable where it can't start.
     """
-    _check_exposure(settings.server.host)
+    check_exposure(settings.server.host)
     check_port_is_free(settings.server.host, settings.server.port)
     raise_open_files_limit()
     lock = FolderLock(settings.data_path)
@@ -266,87 +243,3 @@ async def serve(settings: Settings, beside: Beside) -> None:
             await system.close()
     finally:
         lock.release()
-
-
-def _accepting(stats: LogStats, **details: int) -> StageState:
-    """What the log doesn't take, ingest doesn't. After a while without a try it counts as ready again: a server that is
-    sent nothing because it isn't ready would never find out that there is space."""
-    if stats.problem and time.monotonic() - stats.problem_at_s < _PROBLEM_S_MAX:
-        return StageState("degraded", stats.problem, details)
-    return StageState("ready", details=details)
-
-
-def pipeline(settings: Settings) -> PipelineSpec:
-    stream = settings.stream
-    return PipelineSpec(
-        settings.rollups,
-        stream.watermark_delay_ms,
-        stream.idle_partition_ms,
-        stream.dimension_chars_max,
-        stream.cardinality_max,
-        stream.allowed_lateness_ms,
-        stream.future_ms_max,
-        stream.deduplication_horizon_ms,
-        stream.deduplication_bytes_max,
-        stream.session_gap_ms,
-        stream.sessions_max,
-        settings.profile.columns,
-    )
-
-
-def _profile_refresher(settings: Settings, table: ProfileTable, clock: Clock) -> ProfileRefresher:
-    url, profile = settings.profiles_url, settings.profile
-    source: ProfileSource
-    if url.startswith(("postgresql://", "postgres://")):
-        source = PostgresProfiles(url, profile.columns, clock, table=profile.table)
-    else:
-        source = SqliteProfiles(file_of(url), profile.columns, clock)
-    copy = ProfileCopy(settings.data_path / "profiles" / "copy.parquet", source=f"{url} {profile.table}")
-    return ProfileRefresher(source, table, clock, interval_s=profile.refresh_s, copy=copy)
-
-
-def _open_store(settings: Settings) -> StoreClients:
-    clients = StoreClients(settings.store_url)
-    client = clients.connect()
-    migrate(client, settings.retention, settings.store_tables)
-    client.close()
-    return clients
-
-
-async def _open_log(settings: Settings, clock: Clock) -> EventLog:
-    url, days = settings.log_url, settings.retention.log_days
-    if url.startswith("kafka://"):
-        try:
-            from streamgauge.log.kafka import KafkaLog  # noqa: PLC0415 - its client is installed by who needs it
-        except ImportError as error:
-            raise ConfigError(
-                f"the log is on Kafka, whose client can't be loaded: {error}",
-                hint="pip install 'streamgauge[kafka]'",
-            ) from error
-        return await KafkaLog.open(url, settings.kafka, days)
-    folder = url.removeprefix("sqlite:///")
-    if folder == url or not folder.strip("/"):
-        raise ConfigError(f"{url!r} is not a log", hint="write sqlite:///folder or kafka://host:9092")
-    return await SqliteLog.open(Path(folder), settings.embedded_log, days, clock)
-
-
-def _server(http: Front, settings: Settings) -> Server:
-    return Server(
-        http,
-        address=settings.server.host,
-        port=settings.server.port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=1024,
-        backpressure=_CONNECTIONS_MAX,
-        log_enabled=False,
-    )
-
-
-def _check_exposure(host: str) -> None:
-    if not is_loopback(host):
-        raise ConfigError(
-            f"--host {host} would let others on the network send and read events without a key",
-            hint="keep the default host and put a proxy that authenticates in front of it",
-        )

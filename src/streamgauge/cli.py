@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -23,6 +23,7 @@ from streamgauge.profiles.commands import profiles_app
 
 if TYPE_CHECKING:
     from streamgauge.app import Beside
+    from streamgauge.roles import RoleName
 
 application = typer.Typer(
     name="streamgauge",
@@ -71,6 +72,24 @@ def up(data: Data = None, host: Host = None, port: Port = None, config: Config =
         await stop.wait()
 
     _run(settings, greet)
+
+
+@application.command()
+def ingest(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
+    """Only take events in: to a log on Kafka. Run as many as needed."""
+    _run_role("ingest", config, data=data, host=host, port=port)
+
+
+@application.command()
+def stream(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
+    """Only count: from Kafka to ClickHouse. Several share the partitions; the port is for its state."""
+    _run_role("stream", config, data=data, host=host, port=port)
+
+
+@application.command()
+def api(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
+    """Only answer: the query API and the dashboard, from ClickHouse. Run as many as needed."""
+    _run_role("api", config, data=data, host=host, port=port)
 
 
 @application.command()
@@ -127,6 +146,17 @@ def _run(settings: Settings, beside: Beside) -> None:
     from streamgauge.app import serve
 
     uvloop.run(serve(settings, beside))
+
+
+def _run_role(name: RoleName, config: Path | None, **overrides: Any) -> None:
+    import uvloop
+
+    from streamgauge.roles import serve_role
+
+    settings = load_settings(config, **overrides)
+    # Several of them on one machine share no folder.
+    settings = msgspec.structs.replace(settings, data=str(settings.data_path / f"{name}-{settings.server.port}"))
+    uvloop.run(serve_role(name, settings, lambda: _out.print(f"[bold]{name}[/bold] is at {_url(settings)}")))
 
 
 def _greet(settings: Settings, seconds: float) -> None:

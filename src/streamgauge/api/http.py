@@ -43,11 +43,17 @@ _PAGE_HEADERS: Final = {
 
 
 def create_http(
-    routes: Sequence[BaseRouteHandler], events: EventsEndpoint, errors: ErrorAnswers, allowed_hosts: Collection[str]
+    routes: Sequence[BaseRouteHandler],
+    events: EventsEndpoint | None,
+    errors: ErrorAnswers,
+    allowed_hosts: Collection[str],
+    *,
+    dashboard: bool = True,
 ) -> Front:
-    """The application behind the port. `allowed_hosts`: names that requests must be addressed to."""
+    """The application behind the port. Without `events` it takes none. `allowed_hosts`: names that requests must be
+    addressed to."""
     framework = Litestar(
-        route_handlers=[*routes, get_openapi, *_dashboard(STATIC_FOLDER)],
+        route_handlers=[*routes, get_openapi, *(_dashboard(STATIC_FOLDER) if dashboard else ())],
         exception_handlers=errors.handlers,
         openapi_config=OpenAPIConfig(
             title="Streamgauge",
@@ -60,7 +66,7 @@ def create_http(
         debug=False,
         logging_config=None,
     )
-    if framework.openapi_schema.paths is not None:
+    if events is not None and framework.openapi_schema.paths is not None:
         framework.openapi_schema.paths[EVENTS_PATH] = events_path_item()
     return Front(framework, events, errors, allowed_hosts)
 
@@ -74,7 +80,7 @@ class Front:
     """
 
     def __init__(
-        self, framework: ASGIApp, events: EventsEndpoint, errors: ErrorAnswers, allowed_hosts: Collection[str]
+        self, framework: ASGIApp, events: EventsEndpoint | None, errors: ErrorAnswers, allowed_hosts: Collection[str]
     ) -> None:
         self._framework = framework
         self._errors = errors
@@ -90,7 +96,7 @@ class Front:
         try:
             if not self._is_allowed(scope["headers"]):
                 await self._errors.send(_MISDIRECTED, scope, send)
-            elif scope["path"] in _EVENTS_PATHS:
+            elif self._events is not None and scope["path"] in _EVENTS_PATHS:
                 await self._events(scope, receive, send)
             else:
                 await self._framework(scope, receive, send)

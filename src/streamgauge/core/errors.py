@@ -67,6 +67,12 @@ class ConfigError(StreamgaugeError):
     code = "invalid_config"
 
 
+class Superseded(StreamgaugeError):
+    """Another process does this one's work by now: nothing more of it is taken from here."""
+
+    code = "superseded"
+
+
 class AlreadyRunning(StreamgaugeError):
     """The data folder or the port is taken."""
 

@@ -12,6 +12,13 @@ Offsets = Mapping[int, int]
 """Partition → the offset of the next record to read (one past the last one that was handled)."""
 
 
+class Place(msgspec.Struct, frozen=True):
+    """How far a group is in a partition, with what it noted down there."""
+
+    offset: int
+    note: str
+
+
 class OffsetRange(msgspec.Struct, frozen=True, order=True):
     """Records `[start, end)` of one partition."""
 

@@ -14,7 +14,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from streamgauge.config import KafkaSettings
 from streamgauge.core.errors import NotFound, Unavailable
-from streamgauge.log.base import LogBatch, LogStats, OffsetRange, Offsets, Record
+from streamgauge.log.base import LogBatch, LogStats, OffsetRange, Offsets, Place, Record
 from streamgauge.log.kafka_cluster import Cluster
 from streamgauge.log.kafka_reader import KafkaReader
 from streamgauge.log.kafka_writer import KafkaWriter
@@ -67,9 +67,14 @@ class KafkaLog:
         return self._read(group, start or {})
 
     async def _read(self, group: str, start: Offsets) -> AsyncIterator[LogBatch]:
+        if not self._closed:
+            async for batch in self.read_from({**await self.committed(group), **start}):
+                yield batch
+
+    async def read_from(self, positions: Offsets) -> AsyncIterator[LogBatch]:
+        """As `read` does, in these partitions only."""
         if self._closed:
             return
-        positions = {**await self.committed(group), **start}
         thread = ThreadPoolExecutor(1, "log-reader")
         self._readers.add(thread)
         reader = KafkaReader(self._cluster, self.partitions)
@@ -112,6 +117,11 @@ class KafkaLog:
     async def committed(self, group: str) -> dict[int, int]:
         self._check_open()
         return await self._at_desk(self._cluster.committed, group, self.partitions)
+
+    async def places(self, group: str) -> dict[int, Place]:
+        """The committed offset of each partition with the note to it; those without a commit are not named."""
+        self._check_open()
+        return await self._at_desk(self._cluster.places, group, self.partitions)
 
     async def start_offsets(self) -> dict[int, int]:
         self._check_open()

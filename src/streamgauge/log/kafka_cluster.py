@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streamgauge.core.errors import ConfigError, Unavailable
+from streamgauge.log.base import Place
 from streamgauge.model import DAY_MS
 
 RECORD_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -58,7 +59,8 @@ class Cluster:
         with self.refusals():
             known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
             if self.topic not in known:
-                self._create(partitions, retention_days)
+                config = {"retention.ms": str(retention_days * DAY_MS), "max.message.bytes": str(RECORD_BYTES_MAX)}
+                self._create(self.topic, partitions, config)
                 known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
         found = len(known[self.topic].partitions) if self.topic in known else partitions
         if found != partitions:
@@ -90,13 +92,34 @@ class Cluster:
         self._patiently(commit)
 
     def committed(self, group: str, partitions: int) -> dict[int, int]:
-        places = [TopicPartition(self.topic, partition) for partition in range(partitions)]
+        return dict.fromkeys(range(partitions), 0) | {
+            partition: place.offset for partition, place in self.places(group, partitions).items()
+        }
+
+    def places(self, group: str, partitions: int) -> dict[int, Place]:
+        """Of the partitions in which something was committed."""
+        asked = [TopicPartition(self.topic, partition) for partition in range(partitions)]
 
         def committed() -> list[TopicPartition]:
-            return _raise_errors(self._group(group).committed(places, timeout=_ANSWER_S_MAX))
+            return _raise_errors(self._group(group).committed(asked, timeout=_ANSWER_S_MAX))
 
-        found = self._patiently(committed)
-        return {place.partition: max(0, place.offset) for place in found}  # negative where nothing was committed
+        found = self._patiently(committed)  # with a negative offset where nothing was committed
+        return {one.partition: Place(one.offset, one.metadata or "") for one in found if one.offset >= 0}
+
+    def found_compacted(self, topic: str, partitions: int) -> None:
+        """Make a topic that keeps the newest record of each key, where there is none. Raises Unavailable, ConfigError
+        where it has another number of partitions."""
+        with self.refusals():
+            known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
+            if topic not in known:
+                config = {"cleanup.policy": "compact", "max.message.bytes": str(RECORD_BYTES_MAX)}
+                self._create(topic, partitions, config)
+        found = len(known[topic].partitions) if topic in known else partitions
+        if found != partitions:
+            raise ConfigError(
+                f"the topic {topic!r} has {found} partitions, that of the events has {partitions}",
+                hint="choose another topic for the log, or delete this one: the stream then begins anew",
+            )
 
     def consumer(self, **properties: Any) -> Consumer:
         """A consumer that is given its partitions, and commits nothing by itself."""
@@ -144,11 +167,10 @@ class Cluster:
 
         return self._patiently(offsets)
 
-    def _create(self, partitions: int, retention_days: int) -> None:
-        config = {"retention.ms": str(retention_days * DAY_MS), "max.message.bytes": str(RECORD_BYTES_MAX)}
-        topic = NewTopic(self.topic, num_partitions=partitions, replication_factor=-1, config=config)
+    def _create(self, name: str, partitions: int, config: Mapping[str, str]) -> None:
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=-1, config=dict(config))
         try:
-            self._admin.create_topics([topic], operation_timeout=_ANSWER_S_MAX)[self.topic].result(_ANSWER_S_MAX)
+            self._admin.create_topics([topic], operation_timeout=_ANSWER_S_MAX)[name].result(_ANSWER_S_MAX)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process was quicker
                 raise

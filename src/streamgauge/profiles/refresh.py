@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable
@@ -69,6 +70,12 @@ class ProfileRefresher:
         if self._problem:
             return StageState("stale", self._problem, details)
         return StageState("starting" if self._loaded_ms is None else "ready", details=details)
+
+    async def loaded_within(self, seconds_max: float) -> None:
+        """Return after the first load, or after this time where the database doesn't answer: what is counted before it
+        is counted without profiles."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.first_load.wait(), seconds_max)
 
     async def run(self) -> None:
         """Until it is cancelled. Operating errors are only in `state`; a reading under way ends soon after."""

@@ -28,7 +28,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
@@ -44,13 +44,15 @@ from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.log.base import EventLog, LogBatch, Offsets
 from streamgauge.model import Freshness, LiveUpdate
 from streamgauge.store.base import StoreWriter
+from streamgauge.stream.base import StreamState
 from streamgauge.stream.batch import Batch, decode
 from streamgauge.stream.ends import LogEnds
 from streamgauge.stream.journal import StateChange
 from streamgauge.stream.pipeline import Pipeline, wanted_fields
+from streamgauge.stream.progress import Progress
 from streamgauge.stream.rows import Output, live_update
 from streamgauge.stream.spec import PipelineSpec
-from streamgauge.stream.state import Pending, RunnerState
+from streamgauge.stream.state import Pending
 from streamgauge.stream.watermark import Watermarks
 
 GROUP: Final = "stream"
@@ -86,16 +88,17 @@ class EmbeddedRunner:
         self,
         log: EventLog,
         writer: StoreWriter,
-        state: RunnerState,
+        state: StreamState,
         clock: Clock,
         metrics: SelfMetrics,
         *,
         pipeline: Pipeline,
         publish: Callable[[LiveUpdate], None],
         batch_interval_ms: int,
+        partitions: Collection[int] | None = None,
     ) -> None:
         """`pipeline` was resumed from `state`, and is used by nothing else. `publish` is called on the event loop after
-        each commit that counted something."""
+        each commit that counted something. `partitions`: those that `log` lets it read; default: all that there are."""
         self._log = log
         self._writer = writer
         self._state = state
@@ -112,7 +115,8 @@ class EmbeddedRunner:
         self._resumed = asyncio.Event()
         self.session_watermark_ms = state.session_watermark_ms()
         self._stop = asyncio.Event()
-        self._next_offsets = dict.fromkeys(range(log.partitions), 0) | state.offsets()
+        own = range(log.partitions) if partitions is None else partitions
+        self._next_offsets = dict.fromkeys(own, 0) | state.offsets()
         self._pipeline = pipeline
         self._batch_number = state.batch_number()
         self._oldest_open_ms = self._pipeline.sessions.oldest_open_ms
@@ -185,6 +189,11 @@ class EmbeddedRunner:
             complete_up_to_ms if self._oldest_open_ms is None else min(complete_up_to_ms, self._oldest_open_ms)
         )
         return Freshness(complete_up_to_ms, lag_ms, lag_events, sessions_ms)
+
+    def progress(self) -> Progress:
+        """What others need to know to say how fresh the answers are."""
+        greatest_ms, read_at_ms = self._watermarks.observed() if self._watermarks else (0, 0)
+        return Progress(greatest_ms, read_at_ms, self._waiting_since_ms, self._oldest_open_ms)
 
     async def _watermark_ms(self) -> int:
         return (await self.freshness()).complete_up_to_ms
@@ -359,8 +368,8 @@ class EmbeddedRunner:
             await self._persist("the state of the stream", finish, pending, prepared.changes, watermark_ms)
         self._next_offsets |= batch.next_offsets
         self._oldest_open_ms = prepared.oldest_open_ms
-        await self._tell_log()
         self._waiting_since_ms = max(self._waiting_since_ms, prepared.newest_ms)  # what isn't counted yet came later
+        await self._tell_log()
         self._metrics.stream_events.inc(batch.events.height)
         for reason, count in batch.dropped.items():
             self._metrics.stream_dropped.labels(reason).inc(count)

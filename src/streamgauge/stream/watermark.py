@@ -27,6 +27,10 @@ class Watermarks:
             self._greatest_ms[partition] = max(self._greatest_ms.get(partition, 0), min(event_ms, now_ms))
             self._read_at_ms[partition] = now_ms
 
+    def observed(self) -> tuple[int, int]:
+        """The greatest event time of all partitions, and when something was read last; 0 before that."""
+        return max(self._greatest_ms.values(), default=0), max(self._read_at_ms.values(), default=0)
+
     def current_ms(self, now_ms: int, lagging: Collection[int]) -> int:
         """The watermark now. `lagging` are the partitions of which something is accepted and not yet counted: they
         are not idle, however long nothing was read of them."""
