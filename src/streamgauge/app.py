@@ -26,6 +26,7 @@ from streamgauge.api.explain import explain_route
 from streamgauge.api.http import Front, create_http
 from streamgauge.api.live import LiveHub, live_route
 from streamgauge.api.metrics import metrics_routes
+from streamgauge.api.prometheus import prometheus_routes
 from streamgauge.api.replays import replay_routes
 from streamgauge.api.state import state_routes
 from streamgauge.config import Settings
@@ -55,6 +56,9 @@ from streamgauge.profiles.table import ProfileTable
 from streamgauge.query.dead_letter import DeadLetterService
 from streamgauge.query.explain import ExplainService
 from streamgauge.query.metrics import MetricsService
+from streamgauge.query.promql_service import PromqlService
+from streamgauge.query.selfseries import SAMPLE_INTERVAL_S, SelfSeries
+from streamgauge.query.series import RollupSeries
 from streamgauge.store.client import StoreClients, embedded_folder, migrate
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.store.rebuild import ClickHouseRebuild
@@ -145,7 +149,11 @@ class System:
         self._imports = ImportRegistry(data / "imports.db", self._runner.next_sequence)
         ingest = Ingest(log, clock, settings.ingest, metrics, EventIds())
         promoted = settings.store_tables.promoted_dimensions
-        queries = MetricsService(self._reader, (*settings.rollups, *SESSION_ROLLUPS), promoted, settings.query, clock)
+        rollups = (*settings.rollups, *SESSION_ROLLUPS)
+        queries = MetricsService(self._reader, rollups, promoted, settings.query, clock)
+        self._clock, self._self_series = clock, SelfSeries(metrics.registry)
+        series = RollupSeries(self._reader, rollups, promoted, settings.query)
+        self._promql = PromqlService(series, self._self_series, settings.query)
         explaining = ExplainService(self._reader, partial(panes_of, spec=pipeline(settings)))
         letters = DeadLetterService(self._reader, settings.ingest.name_chars_max)
         errors = ErrorAnswers(metrics)
@@ -155,6 +163,7 @@ class System:
             explain_route(explaining, self._freshness, metrics),
             *dead_letter_routes(letters, metrics),
             *replay_routes(self._replays),
+            *prometheus_routes(self._promql, self._freshness, metrics, clock),
             live_route(self._live),
             *state_routes(self._stages, metrics),
         ]
@@ -171,6 +180,7 @@ class System:
             runner := asyncio.create_task(self._run_pipeline(), name="runner"),
             asyncio.create_task(self._replays.run(), name="replays"),
             asyncio.create_task(self._keep_retention(), name="retention"),
+            asyncio.create_task(self._sample_self_metrics(), name="self-metrics"),
             asyncio.create_task(beside(stop), name="beside"),
         }
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -199,6 +209,7 @@ class System:
         await self._log.close()
         self._imports.close()
         self._state.close()
+        await asyncio.to_thread(self._promql.close)
         await asyncio.to_thread(self._reader.close)
         await asyncio.to_thread(self._writer.close)
 
@@ -222,6 +233,12 @@ class System:
         metrics.stream_state_bytes.labels("profiles").set(self._profiles.memory_bytes)
         metrics.stream_forgotten.labels("sessions").set(known.sessions.forgotten_early)
         metrics.stream_forgotten.labels("event_ids").set(known.ids.forgotten_early)
+
+    async def _sample_self_metrics(self) -> None:
+        while True:
+            await self._stages()
+            self._self_series.record(self._clock.now_ms())
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
 
     async def _freshness(self) -> Freshness:
         return await self._runner.freshness()

@@ -72,7 +72,7 @@ class RollupsAsOf:
     ) -> None:
         self._reader = reader
         self._sql = sql
-        self._rollups = rollups
+        self.rollups = rollups
         self._limits = limits
         self._fresh, self._seconds_left = of_question
 
@@ -111,7 +111,7 @@ class RollupsAsOf:
                 return True
             return bool(matcher.matches([rollup.name if matcher.name == NAME else ""])[0])
 
-        return [rollup for rollup in self._rollups if all(may(rollup, matcher) for matcher in matchers)]
+        return [rollup for rollup in self.rollups if all(may(rollup, matcher) for matcher in matchers)]
 
     def _complete_up_to_ms(self, rollup: Rollup) -> int:
         if rollup.name in SESSION_METRICS:  # a session is counted when it is closed, in the minute of its start
