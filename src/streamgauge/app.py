@@ -16,6 +16,7 @@ from streamgauge.api.errors import ErrorAnswers
 from streamgauge.api.events import EventsEndpoint, import_route
 from streamgauge.api.http import create_http
 from streamgauge.api.live import LiveHub, live_route
+from streamgauge.api.prometheus import prometheus_routes
 from streamgauge.api.replays import replay_routes
 from streamgauge.api.state import state_routes
 from streamgauge.config import Settings
@@ -42,10 +43,12 @@ from streamgauge.parts import (
     open_store,
     pipeline,
     profile_refresher,
+    promql_service,
     question_routes,
     server_of,
 )
 from streamgauge.profiles.table import ProfileTable
+from streamgauge.query.selfseries import SAMPLE_INTERVAL_S, SelfSeries
 from streamgauge.store.client import StoreClients, embedded_folder
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.store.rebuild import ClickHouseRebuild
@@ -128,11 +131,14 @@ class System:
         )
         self._imports = ImportRegistry(data / "imports.db", self._runner.next_sequence)
         ingest = Ingest(log, clock, settings.ingest, metrics, EventIds())
+        self._clock, self._self_series = clock, SelfSeries(metrics.registry)
+        self._promql = promql_service(settings, self._reader, self._self_series)
         errors = ErrorAnswers(metrics)
         routes = [
             import_route(self._imports),
             *question_routes(settings, self._reader, self._freshness, metrics, clock),
             *replay_routes(self._replays),
+            *prometheus_routes(self._promql, self._freshness, metrics, clock),
             live_route(self._live),
             *state_routes(self._stages, metrics),
         ]
@@ -149,6 +155,7 @@ class System:
             runner := asyncio.create_task(self._run_pipeline(), name="runner"),
             asyncio.create_task(self._replays.run(), name="replays"),
             asyncio.create_task(self._keep_retention(), name="retention"),
+            asyncio.create_task(self._sample_self_metrics(), name="self-metrics"),
             asyncio.create_task(beside(stop), name="beside"),
         }
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -176,6 +183,7 @@ class System:
         await self._log.close()
         self._imports.close()
         self._state.close()
+        await asyncio.to_thread(self._promql.close)
         await asyncio.to_thread(self._reader.close)
         await asyncio.to_thread(self._writer.close)
 
@@ -199,6 +207,12 @@ class System:
         metrics.stream_state_bytes.labels("profiles").set(self._profiles.memory_bytes)
         metrics.stream_forgotten.labels("sessions").set(known.sessions.forgotten_early)
         metrics.stream_forgotten.labels("event_ids").set(known.ids.forgotten_early)
+
+    async def _sample_self_metrics(self) -> None:
+        while True:
+            await self._stages()
+            self._self_series.record(self._clock.now_ms())
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
 
     async def _freshness(self) -> Freshness:
         return await self._runner.freshness()

@@ -149,6 +149,10 @@ class QuerySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups_max: Positive = 10_000
     """Rows of one breakdown."""
     execution_s_max: Positive = 10
+    series_max: Positive = 100_000
+    """That one selector of PromQL finds in one rollup."""
+    series_memory_h: NotNegative = 24
+    """So long after its last pane is a series of PromQL there, as zeros."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -33,6 +33,9 @@ from streamgauge.profiles.table import ProfileTable
 from streamgauge.query.dead_letter import DeadLetterService
 from streamgauge.query.explain import ExplainService
 from streamgauge.query.metrics import MetricsService
+from streamgauge.query.promql_service import PromqlService
+from streamgauge.query.selfseries import SelfSeries
+from streamgauge.query.series import RollupSeries
 from streamgauge.store.client import StoreClients, migrate
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.stream.explain import panes_of
@@ -67,6 +70,12 @@ def question_routes(
         explain_route(explaining, freshness, metrics),
         *dead_letter_routes(letters, metrics),
     ]
+
+
+def promql_service(settings: Settings, reader: ClickHouseReader, self_series: SelfSeries) -> PromqlService:
+    """PromQL over the rollups, and over what this process knows of itself."""
+    rollups, promoted = (*settings.rollups, *SESSION_ROLLUPS), settings.store_tables.promoted_dimensions
+    return PromqlService(RollupSeries(reader, rollups, promoted, settings.query), self_series, settings.query)
 
 
 def accepting(stats: LogStats, **details: int) -> StageState:

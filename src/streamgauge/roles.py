@@ -17,6 +17,7 @@ from streamgauge.api.errors import ErrorAnswers
 from streamgauge.api.events import EventsEndpoint
 from streamgauge.api.http import Front, create_http
 from streamgauge.api.live import LiveHub, live_route
+from streamgauge.api.prometheus import prometheus_routes
 from streamgauge.api.state import state_routes
 from streamgauge.config import Settings
 from streamgauge.core.clock import Clock, SystemClock
@@ -39,10 +40,12 @@ from streamgauge.parts import (
     open_store,
     pipeline,
     profile_refresher,
+    promql_service,
     question_routes,
     server_of,
 )
 from streamgauge.profiles.table import ProfileTable
+from streamgauge.query.selfseries import SAMPLE_INTERVAL_S, SelfSeries
 from streamgauge.store.client import StoreClients, embedded_folder
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.store.writer import ClickHouseWriter
@@ -58,9 +61,10 @@ _PROFILES_S_MAX: Final = 30.0
 
 
 class Role(NamedTuple):
-    """A part of the system, opened. `jobs` run until they are cancelled; `finish` ends them well before that."""
+    """A part of the system, opened. `work` is what `finish` ends well; `jobs` run until they are cancelled."""
 
     http: Front
+    work: Callable[[], Coroutine[Any, Any, None]] | None
     jobs: Sequence[Callable[[], Coroutine[Any, Any, None]]]
     finish: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
@@ -92,18 +96,20 @@ async def _run(role: Role, settings: Settings, stop: asyncio.Event, greet: Calla
     server = server_of(role.http, settings)
     serving = asyncio.create_task(server.serve(), name="server")
     jobs = [asyncio.create_task(job()) for job in role.jobs]
+    work = [asyncio.create_task(role.work())] if role.work is not None else []
     stopping = asyncio.create_task(stop.wait())
     greet()
-    await asyncio.wait({serving, stopping, *jobs}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving, stopping, *work, *jobs}, return_when=asyncio.FIRST_COMPLETED)
     server.stop()
     await role.http.drained(_IN_FLIGHT_S_MAX)
     await asyncio.wait({serving}, timeout=_IN_FLIGHT_S_MAX)
     await role.finish()
-    if jobs:
-        await asyncio.wait(jobs[:1], timeout=settings.server.drain_s_max)
-    for task in (serving, stopping, *jobs):
+    if work:
+        await asyncio.wait(work, timeout=settings.server.drain_s_max)
+    tasks = (serving, stopping, *work, *jobs)
+    for task in tasks:
         task.cancel()
-    for outcome in await asyncio.gather(serving, stopping, *jobs, return_exceptions=True):
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
 
@@ -121,7 +127,7 @@ async def _open_ingest(settings: Settings, clock: Clock) -> Role:
 
     events = EventsEndpoint(ingest, errors, settings.ingest.body_bytes_max)
     http = _http(settings, [*state_routes(stages, metrics)], errors, events=events)
-    return Role(http, [], _nothing, log.close)
+    return Role(http, None, [], _nothing, log.close)
 
 
 async def _open_stream(settings: Settings, clock: Clock) -> Role:
@@ -184,7 +190,8 @@ async def _open_stream(settings: Settings, clock: Clock) -> Role:
 
     return Role(
         _http(settings, [*state_routes(stages, metrics)], ErrorAnswers(metrics)),
-        [work, refresher.run],
+        work,
+        [refresher.run],
         finish,
         log.close,
     )
@@ -196,6 +203,8 @@ async def _open_api(settings: Settings, clock: Clock) -> Role:
     reader = ClickHouseReader(clients, settings.query)
     group = GroupFreshness(log, lambda: log.places(GROUP), clock, pipeline(settings))
     live = LiveHub(group.freshness, metrics)
+    self_series = SelfSeries(metrics.registry)
+    promql = promql_service(settings, reader, self_series)
 
     async def stages() -> Mapping[str, StageState]:
         fresh = await group.freshness()
@@ -204,20 +213,28 @@ async def _open_api(settings: Settings, clock: Clock) -> Role:
         metrics.stream_complete_up_to.set(fresh.complete_up_to_ms / 1000)
         return {"store": await reader.state()}
 
+    async def sample() -> None:
+        while True:
+            await stages()
+            self_series.record(clock.now_ms())
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
+
     async def finish() -> None:
         live.close()
 
     async def close() -> None:
         await log.close()
+        await asyncio.to_thread(promql.close)
         await asyncio.to_thread(reader.close)
 
     errors = ErrorAnswers(metrics)
     routes: list[BaseRouteHandler] = [
         *question_routes(settings, reader, group.freshness, metrics, clock),
+        *prometheus_routes(promql, group.freshness, metrics, clock),
         live_route(live),
         *state_routes(stages, metrics),
     ]
-    return Role(_http(settings, routes, errors, dashboard=True), [], finish, close)
+    return Role(_http(settings, routes, errors, dashboard=True), None, [sample], finish, close)
 
 
 async def _open_shared_store(settings: Settings) -> StoreClients:

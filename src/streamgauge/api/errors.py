@@ -16,6 +16,7 @@ from streamgauge.core.errors import (
     MisdirectedRequest,
     NotFound,
     Overloaded,
+    QueryLimit,
     StreamgaugeError,
     Unavailable,
     UnsupportedMediaType,
@@ -24,6 +25,7 @@ from streamgauge.core.selfmetrics import SelfMetrics
 
 STATUS: Final[dict[type[StreamgaugeError], int]] = {
     InvalidRequest: 400,
+    QueryLimit: 400,
     NotFound: 404,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,

@@ -26,6 +26,16 @@ class InvalidRequest(StreamgaugeError):
     code = "invalid_request"
 
 
+class QueryLimit(InvalidRequest):
+    """A question would take more than a limit allows; `limit` names which."""
+
+    code = "query_limit"
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(f"the query is over the limit of {limit}", hint="ask for a shorter range")
+        self.limit = limit
+
+
 class BodyTooLarge(StreamgaugeError):
     code = "body_too_large"
 

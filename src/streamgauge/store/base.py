@@ -55,8 +55,14 @@ class StoreReader(Protocol):
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """Rows of a read-only query. Values come only by `parameters`, as `{name:Type}` in the text.
 
-        Raises `InvalidRequest` where a limit (time, rows) is exceeded, `Unavailable` when the engine is not there.
+        Raises `QueryLimit` where a limit (time, rows) is exceeded, `Unavailable` when the engine is not there.
         """
+        ...
+
+    def table(self, sql: str, parameters: Mapping[str, Any], seconds_max: float) -> pa.Table:
+        """The same as columns, for much data, within `seconds_max` where that is less than the store's own limit.
+        `LowCardinality` columns arrive as dictionaries. Blocks: not for an event loop. Raises what `query` does, and
+        InvalidRequest with the code `invalid_pattern` for a regular expression that the engine can't read."""
         ...
 
     def close(self) -> None: ...

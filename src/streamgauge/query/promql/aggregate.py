@@ -13,6 +13,7 @@ import promql_parser as ast
 from streamgauge.query.promql.context import Context
 from streamgauge.query.promql.errors import PromqlExecutionError, PromqlUnsupported
 from streamgauge.query.promql.functions.histograms import check_quantiles
+from streamgauge.query.promql.interruption import check_interruption
 from streamgauge.query.promql.labels import NAME, Labels, is_label_name, only, with_label, without
 from streamgauge.query.promql.numbers import exact_mean, exact_sum, quantile, variance
 from streamgauge.query.promql.series import Bools, Floats, Positions
@@ -67,6 +68,7 @@ def _reduced(vector: Vector, groups: list[Group], reduce: Reduction) -> Vector:
     values, present = np.zeros(shape), np.zeros(shape, dtype=bool)
     drop_name = np.zeros(len(groups), dtype=bool)
     for position, group in enumerate(groups):
+        check_interruption()
         here = vector.present[group.rows]
         present[position] = here.any(axis=0)
         values[position] = reduce(vector.values[group.rows], here)

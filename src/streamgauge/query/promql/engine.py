@@ -11,6 +11,7 @@ from streamgauge.query.promql.annotations import Annotations
 from streamgauge.query.promql.context import Context
 from streamgauge.query.promql.errors import PromqlSyntaxError
 from streamgauge.query.promql.evaluate import Evaluator
+from streamgauge.query.promql.interruption import Check, interrupted_by, never
 from streamgauge.query.promql.labels import Labels
 from streamgauge.query.promql.parse import parse
 from streamgauge.query.promql.series import Queryable, Series, Times
@@ -41,8 +42,15 @@ class Engine:
     """Answers PromQL. Times are milliseconds since the epoch; steps at `start_ms`, `start_ms + step_ms` … `end_ms`."""
 
     def __init__(
-        self, queryable: Queryable, *, lookback_ms: int = LOOKBACK_MS, default_step_ms: int = DEFAULT_STEP_MS
+        self,
+        queryable: Queryable,
+        *,
+        lookback_ms: int = LOOKBACK_MS,
+        default_step_ms: int = DEFAULT_STEP_MS,
+        check: Check = never,
     ) -> None:
+        """`check` is called while a question is evaluated, which ends by what it raises."""
+        self._check = check
         self._evaluator = Evaluator(queryable, lookback_ms=lookback_ms, default_step_ms=default_step_ms)
 
     def instant(self, query: str, at_ms: int) -> Answer:
@@ -63,7 +71,7 @@ class Engine:
     def _answer(self, query: str, times_ms: Times, *, end_ms: int, step_ms: int) -> Answer:
         annotations = Annotations(query)
         context = Context(times_ms, int(times_ms[0]), end_ms, step_ms, annotations)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), interrupted_by(self._check):
             value = self._evaluator.value(parse(query), context)
             shown, matrix = _shown(value, is_range=step_ms > 0)
         return Answer(times_ms, shown, matrix, annotations.warnings, annotations.infos)

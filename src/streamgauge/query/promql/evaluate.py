@@ -15,6 +15,7 @@ from streamgauge.query.promql.durations import milliseconds
 from streamgauge.query.promql.errors import PromqlExecutionError, PromqlUnsupported
 from streamgauge.query.promql.functions import FUNCTIONS
 from streamgauge.query.promql.functions.presence import absent, absent_over_time
+from streamgauge.query.promql.interruption import check_interruption
 from streamgauge.query.promql.parse import unwrapped
 from streamgauge.query.promql.select import instant_vector, present_samples, range_vector, shifted_times, windowed
 from streamgauge.query.promql.series import Queryable, SeriesBatch
@@ -45,6 +46,7 @@ class Evaluator:
 
     def value(self, node: Any, context: Context) -> Value:
         """The value of a node at `context.times_ms`. Raises PromqlExecutionError, PromqlUnsupported."""
+        check_interruption()
         return self._nodes[type(node)](node, context)
 
     def _instant(self, node: Any, context: Context) -> tuple[Vector, np.ndarray[Any, np.dtype[np.int64]]]:

@@ -37,7 +37,7 @@ def _fixed_time(at: Any, context: Context) -> int:
 def instant_vector(node: Any, context: Context, queryable: Queryable, lookback_ms: int) -> tuple[Vector, Times]:
     """The latest sample of the last `lookback_ms` at each step, without stale ones; and when each was taken (S, T)."""
     times = shifted_times(node, context)
-    found = _select(node, context, queryable, (int(times.min()) - lookback_ms + 1, int(times.max())))
+    found = _select(node, context, queryable, times, lookback_ms)
     stop = _positions(found, times)
     latest = np.minimum(np.maximum(stop - 1, found.starts[:-1, np.newaxis]), len(found.values) - 1)
     if not len(found.values):
@@ -52,7 +52,7 @@ def range_vector(node: Any, context: Context, queryable: Queryable) -> Windows:
     """The samples of the last `range` before each step."""
     selector, range_ms = node.vector_selector, milliseconds(node.range)
     times = shifted_times(selector, context)
-    found = _select(selector, context, queryable, (int(times.min()) - range_ms + 1, int(times.max())), range_ms)
+    found = _select(selector, context, queryable, times, range_ms, is_range=True)
     return windowed(_fresh(found), np.zeros(len(found.labels), dtype=bool), times, range_ms)
 
 
@@ -92,10 +92,18 @@ def _fresh(found: SeriesBatch) -> SeriesBatch:
 
 
 def _select(
-    node: Any, context: Context, queryable: Queryable, span_ms: tuple[int, int], range_ms: int = 0
+    node: Any, context: Context, queryable: Queryable, times: Times, back_ms: int, *, is_range: bool = False
 ) -> SeriesBatch:
-    hints = Hints(step_ms=context.step_ms, range_ms=range_ms, function=context.function, **context.aggregation_hints)
-    answers = [queryable.select(matchers, *span_ms, hints) for matchers in alternatives(node)]
+    groups = alternatives(node)
+    hints = Hints(
+        step_ms=int(times[1] - times[0]) if len(times) > 1 else 0,
+        range_ms=back_ms if is_range else 0,
+        function=context.function,
+        # A series that satisfies two alternatives counts once: only who has all of it can aggregate.
+        **(context.aggregation_hints if len(groups) == 1 else {}),
+    )
+    start_ms, end_ms = int(times.min()) - back_ms + 1, int(times.max())
+    answers = [queryable.select(matchers, start_ms, end_ms, hints) for matchers in groups]
     found = answers[0] if len(answers) == 1 else _united(answers)
     check_size(max(len(found.values), len(found.labels) * context.steps))
     return found

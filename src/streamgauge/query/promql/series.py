@@ -107,7 +107,8 @@ Matchers = tuple[Matcher, ...]
 class Hints:
     """What becomes of the series selected; whoever has them may use it to answer with less, or ignore it.
 
-    `step_ms` is the question's (0 for an instant). `range_ms` is the length of the windows, 0 for an instant vector.
+    `step_ms` lies between the moments at which they're looked at (0 for a single one). `range_ms` is the length of the
+    windows, 0 for an instant vector.
     `function` is the function directly around the selector, "" where there is none. `aggregation` is the aggregation
     directly around that, by (or, with `without`, leaving out) `labels`. A Queryable may answer with fewer series, those
     that the aggregation would tell apart, where `aggregation(function(answer))` stays the same: where both are sums,

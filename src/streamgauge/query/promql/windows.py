@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from streamgauge.query.promql.errors import PromqlExecutionError
+from streamgauge.query.promql.interruption import check_interruption
 from streamgauge.query.promql.series import Bools, Floats, Positions
 from streamgauge.query.promql.values import Vector, Windows
 
@@ -52,6 +53,7 @@ def gathered(windows: Windows, reduce: Callable[..., Floats], *parameters: Float
     order = np.argsort(counts, kind="stable")  # windows of like size side by side waste little space
     begin = int(np.searchsorted(counts[order], 1))
     while begin < len(order):
+        check_interruption()
         block = order[begin : begin + max(1, CELLS_MAX // int(counts[order[begin]]))]
         while (width := int(counts[block[-1]])) * len(block) > 2 * CELLS_MAX and len(block) > 1:
             block = block[: len(block) // 2]
