@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -95,3 +96,76 @@ class RetryingClient(_Client):
             }
             for number in numbers
         ]
+
+
+class BalancedClient(RetryingClient):
+    """Sends through several replicas in turns, as a load balancer does that asks each whether it is ready. `failures`:
+    what went wrong nevertheless."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        super().__init__(urls[0])
+        self._replicas = Replicas(urls)
+        self.failures: list[str] = []
+
+    def _send(self, client: httpx.Client) -> bool:
+        numbers = range(self.acknowledged, self.acknowledged + BATCH)
+        url = self._replicas.ready(client)
+        if url is None:
+            self.failures.append("no replica is ready")
+            return False
+        try:
+            answer = client.post(f"{url}/events", json=self._events(numbers))
+        except httpx.TransportError as error:
+            self.failures.append(f"{url}: {error!r}")
+            return False
+        if answer.status_code != 202:
+            self.failures.append(f"{url}: {answer.status_code} {answer.text}")
+        return answer.status_code == 202
+
+
+class Asker:
+    """Asks the same question again and again, of each replica that is ready in turns."""
+
+    def __init__(self, urls: Sequence[str], path: str) -> None:
+        self._replicas, self._path = Replicas(urls), path
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.answered = 0
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(_LAST_ANSWER_S_MAX)
+        assert not self._thread.is_alive(), "the last question is not answered"
+
+    def _run(self) -> None:
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            while not self._stop.wait(_PAUSE_S):
+                url = self._replicas.ready(client)
+                try:
+                    answer = client.get(f"{url}{self._path}")
+                except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
+                    self.failures.append(f"{url}: {error!r}")
+                    continue
+                self.answered += answer.status_code == 200
+                if answer.status_code != 200:
+                    self.failures.append(f"{url}: {answer.status_code} {answer.text}")
+
+
+class Replicas:
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = list(urls)
+
+    def ready(self, client: httpx.Client) -> str | None:
+        """One that says it is, another one than before where there are several."""
+        for _ in self._urls:
+            url = self._urls.pop(0)
+            self._urls.append(url)
+            with contextlib.suppress(httpx.TransportError):
+                if client.get(f"{url}/readyz").status_code == 200:
+                    return url
+        return None

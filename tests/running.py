@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,30 +20,22 @@ from typing import Any, Final, TypeVar
 import httpx
 import pytest
 
+from local_cluster.waiting import NotReady, free_port, until
+
 START_S_MAX: Final = 30.0
 STOP_S_MAX: Final = 20.0
 WAIT_S_MAX: Final = 20.0
-_POLL_S: Final = 0.02
 _ALL_TIME: Final = {"from": "0", "to": "4102444740000"}
 
 T = TypeVar("T")
 
 
-def free_port() -> int:
-    """A port that nothing listens at. The kernel doesn't give it to the next that asks for any."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def eventually(condition: Callable[[], T], what: str, seconds_max: float = WAIT_S_MAX) -> T:
     """The first result of `condition` that is true. Fails with `what` where none is for so long."""
-    end_s = time.monotonic() + seconds_max
-    while not (result := condition()):
-        if time.monotonic() > end_s:
-            pytest.fail(f"after {seconds_max:g} s still not: {what}")
-        time.sleep(_POLL_S)
-    return result
+    try:
+        return until(condition, what, seconds_max)
+    except NotReady as error:
+        pytest.fail(str(error))
 
 
 class RunningSystem:
@@ -63,6 +54,7 @@ class RunningSystem:
         self._command = command
         self.data = data
         self.port = port or free_port()
+        self.grpc_port = free_port()
         self._output_file = data.with_name(f"{data.name}.output")
         self._arguments = list(arguments)
         if config:
@@ -102,6 +94,7 @@ class RunningSystem:
             str(self.data),
             "--port",
             str(self.port),
+            *(("--grpc-port", str(self.grpc_port)) if self._command in ("up", "ingest") else ()),
         ]
         with self._output_file.open("ab") as output:
             self._process = subprocess.Popen(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,28 @@ def test_each_curl_of_the_readme_is_answered_as_it_promises(block: str, running_
     )
     done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+_PYTHON = [
+    program
+    for document in ("README.md", "sdk/python/README.md")
+    for program in re.findall(
+        r"```python\n(from streamgauge_sdk import Client.*?)```",
+        (_ROOT / document).read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+]
+
+
+@pytest.mark.parametrize("program", _PYTHON)
+def test_each_python_program_of_the_docs_sends_its_events(program: str, running_system: RunningSystem) -> None:
+    running_system.wait_until_idle()
+    before = running_system.total()
+    program = program.replace("http://localhost:8080", running_system.url())
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT / "sdk/python/src")}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    running_system.wait_until_counted(before + len(re.findall(r"\.(?:track|page|identify)\(", program)))
 
 
 def test_every_error_code_is_documented() -> None:
@@ -43,6 +67,7 @@ def test_every_make_target_that_the_docs_name_exists() -> None:
 
 
 def test_every_relative_link_of_the_docs_leads_somewhere() -> None:
-    for document in [*_ROOT.glob("*.md"), *_ROOT.glob("docs/**/*.md"), *_ROOT.glob("bench/*.md")]:
+    patterns = ("*.md", "docs/**/*.md", "bench/*.md", "sdk/python/*.md")
+    for document in [found for pattern in patterns for found in _ROOT.glob(pattern)]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8")):
             assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -3,10 +3,11 @@
 #   require.sh python    prints the path of a Python of version 3.11 or newer that can make virtual environments
 #   require.sh node      checks for Node.js 20.19 or newer with npm
 #   require.sh postgres  checks for PostgreSQL's server programs, which the tests of profiles start
+#   require.sh redis     checks for Redis' server
 #   require.sh kafka     prints the folder of Kafka's jars for the cluster tests, from Maven Central; exit code 3 where that
 #                        can't be reached
-#   require.sh flink     prints a folder with Flink: venv/, the virtual environment of apache-flink, and jars/, its connectors;
-#                        exit code 3 where one of their registries can't be reached
+#   require.sh flink     prints a folder with Flink: venv/, the virtual environment of apache-flink, and streamgauge-flink.jar,
+#                        our functions with the connectors; exit code 3 where one of their registries can't be reached
 #   require.sh browser   prints the path of Chromium (or Chrome) for the browser tests
 set -euo pipefail
 
@@ -54,6 +55,14 @@ postgres() {
     'macOS:           brew install postgresql'
 }
 
+redis() {
+  command -v redis-server >/dev/null && return
+  install_with_apt redis-server && command -v redis-server >/dev/null && return
+  missing 'Redis is missing; the cluster keeps its cache there.' \
+    'Debian, Ubuntu:  apt-get install redis-server' \
+    'macOS:           brew install redis'
+}
+
 kafka() {
   local cache pom="$(dirname "$0")/kafka/pom.xml" tool
   for tool in java:default-jre-headless mvn:maven; do
@@ -70,28 +79,45 @@ kafka() {
 }
 
 flink() {
-  local cache here python version=2.3.0
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/streamgauge here python shared source version=2.3.0
   here="$(dirname "$0")"
-  for tool in java:default-jre-headless mvn:maven; do
+  source="$here/../java/flink"
+  for tool in javac:default-jdk-headless mvn:maven; do
     command -v "${tool%%:*}" >/dev/null || install_with_apt "${tool##*:}" || missing \
-      "${tool%%:*} is missing; Flink and its connectors need it." "Debian, Ubuntu:  apt-get install ${tool##*:}"
+      "${tool%%:*} is missing; Flink and what it runs of ours need it." "Debian, Ubuntu:  apt-get install ${tool##*:}"
   done
-  for python in "${FLINK_PYTHON:-}" python3.12 python3.11 python3; do
-    "$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && break
-    python=''
-  done
-  [ -n "$python" ] || missing 'Python 3.11 or 3.12 is missing; PyFlink runs on no newer one.' \
-    'or set FLINK_PYTHON to the path of one'
-  cache="${XDG_CACHE_HOME:-$HOME/.cache}/streamgauge/flink-$(cat "$here/flink/pom.xml" <(echo "$version") | sha256sum | cut -c1-12)"
-  if [ ! -e "$cache/complete" ]; then
+  shared="$cache/flink-$version"
+  if [ ! -e "$shared/complete" ]; then
+    python="$(python_for_flink)"
     echo 'streamgauge: fetching Flink (850 MB)' >&2
-    { "$python" -m venv "$cache/venv" && "$cache/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    { "$python" -m venv "$shared/venv" && "$shared/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
       "apache-flink==$version"; } >&2 || exit 3
-    mvn -q -B -f "$here/flink/pom.xml" dependency:copy-dependencies -DoutputDirectory="$cache/jars" \
-      -DincludeScope=runtime >&2 || exit 3
-    touch "$cache/complete"
+    touch "$shared/complete"
+  fi
+  cache="$shared-$(cd "$source" && find pom.xml src -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)"
+  if [ ! -e "$cache/streamgauge-flink.jar" ]; then
+    echo 'streamgauge: building the jar for Flink' >&2
+    mvn -q -B -f "$source/pom.xml" -Dstreamgauge.target="$cache/build" -DskipTests package >&2 || unbuilt
+    ln -sfn "../flink-$version/venv" "$cache/venv"
+    mv "$cache/build/streamgauge-flink.jar" "$cache"
   fi
   echo "$cache"
+}
+
+python_for_flink() {
+  local python
+  for python in "${FLINK_PYTHON:-}" python3.12 python3.11 python3; do
+    "$python" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null &&
+      { echo "$python"; return; }
+  done
+  missing 'Python 3.11 or 3.12 is missing; PyFlink runs on no newer one.' 'or set FLINK_PYTHON to the path of one'
+}
+
+# Maven says the same code for all that goes wrong: where what it needs can be fetched, it is the build itself.
+unbuilt() {
+  mvn -q -B -f "$source/pom.xml" -Dstreamgauge.target="$cache/build" -DincludeScope=runtime \
+    dependency:copy-dependencies -DoutputDirectory="$cache/build/dependencies" >/dev/null 2>&1 || exit 3
+  missing 'the jar for Flink could not be built; Maven says why above.'
 }
 
 browser() {

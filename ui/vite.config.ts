@@ -2,7 +2,7 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
 const server = "http://127.0.0.1:8080";
-const apiPaths = ["/metrics", "/events", "/dead-letter", "/live", "/imports", "/healthz", "/readyz", "/openapi.json", "/docs", "/-/metrics", "/api"];
+const apiPaths = ["/metrics", "/events", "/dead-letter", "/live", "/imports", "/healthz", "/readyz", "/openapi.json", "/docs", "/-/metrics", "/api", "/session", "/keys", "/alerts", "/rules", "/silences", "/receivers", "/notifications"];
 
 export default defineConfig({
   base: "./",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,15 +17,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from streamgauge import __version__
+from streamgauge.access.commands import keys_app
+from streamgauge.alert.commands import rules_app
+from streamgauge.alert.notify.commands import alert_app
 from streamgauge.config import Settings, load_settings
 from streamgauge.core.errors import StreamgaugeError
 from streamgauge.feed.commands import import_app
 from streamgauge.feed.dead_letter_commands import dead_letter_app
+from streamgauge.feed.question_commands import query
+from streamgauge.feed.sql_commands import sql
+from streamgauge.flink_commands import flink_app
 from streamgauge.profiles.commands import profiles_app
 
 if TYPE_CHECKING:
     from streamgauge.app import Beside
-    from streamgauge.roles import RoleName
+    from streamgauge.roles.serve import RoleName
 
 application = typer.Typer(
     name="streamgauge",
@@ -38,12 +46,21 @@ _errors = Console(stderr=True, highlight=False)
 Data = Annotated[Path | None, typer.Option("--data", help="Folder that holds everything.", show_default="data")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen at.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option("--port", min=1, max=65535, help="Port.", show_default="8080")]
+GrpcPort = Annotated[
+    int | None, typer.Option("--grpc-port", min=1, max=65535, help="Port of gRPC.", show_default="the one after --port")
+]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings, a TOML file.", show_default="none")]
 
 
 application.add_typer(import_app, name="import")
 application.add_typer(dead_letter_app, name="dead-letter")
 application.add_typer(profiles_app, name="profiles")
+application.add_typer(alert_app, name="alert")
+application.add_typer(keys_app, name="keys")
+application.add_typer(flink_app, name="flink")
+application.add_typer(rules_app, name="rules")
+application.command()(query)
+application.command()(sql)
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,10 +79,12 @@ def _options(
 
 
 @application.command()
-def up(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
-    """Run the whole system behind one port until Ctrl-C."""
+def up(
+    data: Data = None, host: Host = None, port: Port = None, grpc_port: GrpcPort = None, config: Config = None
+) -> None:
+    """Run the whole system in one process until Ctrl-C."""
     started_s = time.perf_counter()
-    settings = load_settings(config, data=data, host=host, port=port)
+    settings = load_settings(config, data=data, host=host, port=port, grpc_port=grpc_port)
 
     async def greet(stop: asyncio.Event) -> None:
         _greet(settings, time.perf_counter() - started_s)
@@ -75,9 +94,11 @@ def up(data: Data = None, host: Host = None, port: Port = None, config: Config =
 
 
 @application.command()
-def ingest(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
+def ingest(
+    data: Data = None, host: Host = None, port: Port = None, grpc_port: GrpcPort = None, config: Config = None
+) -> None:
     """Only take events in: to a log on Kafka. Run as many as needed."""
-    _run_role("ingest", config, data=data, host=host, port=port)
+    _run_role("ingest", config, data=data, host=host, port=port, grpc_port=grpc_port)
 
 
 @application.command()
@@ -87,9 +108,25 @@ def stream(data: Data = None, host: Host = None, port: Port = None, config: Conf
 
 
 @application.command()
+def loader(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
+    """Only load: the rows that Flink counted, from Kafka to ClickHouse. Several share the partitions."""
+    _run_role("loader", config, data=data, host=host, port=port)
+
+
+@application.command()
 def api(data: Data = None, host: Host = None, port: Port = None, config: Config = None) -> None:
     """Only answer: the query API and the dashboard, from ClickHouse. Run as many as needed."""
     _run_role("api", config, data=data, host=host, port=port)
+
+
+@alert_app.callback(invoke_without_command=True)
+def alert(
+    context: typer.Context, data: Data = None, host: Host = None, port: Port = None, config: Config = None
+) -> None:
+    """Only evaluate rules and tell of alerts: with the state in PostgreSQL. Run two: one does it, the other takes over
+    when it ends. Or, with a command: try a receiver."""
+    if context.invoked_subcommand is None:
+        _run_role("alert", config, data=data, host=host, port=port)
 
 
 @application.command()
@@ -98,6 +135,12 @@ def demo(
     host: Host = None,
     port: Port = None,
     days: Annotated[int, typer.Option("--days", min=1, max=30, help="Days of history.")] = 7,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url", metavar="URL", help="Send to this running server instead of running one.", show_default="none"
+        ),
+    ] = None,
 ) -> None:
     """Run the system with a made-up shop: days of history, then traffic as it happens."""
     started_s = time.perf_counter()
@@ -105,13 +148,19 @@ def demo(
     from streamgauge.feed.demo import DEMO_ROLLUPS, run_demo
     from streamgauge.feed.demo_display import DemoDisplay
 
+    async def send(to: str, stop: asyncio.Event) -> None:
+        with DemoDisplay(_out) as display:
+            await run_demo(to, SystemClock(), stop=stop, days=days, on_progress=display.show)
+
+    if url is not None:
+        _until_stopped(partial(send, url))
+        return
     settings = load_settings(None, data=data, host=host, port=port)
     settings = msgspec.structs.replace(settings, rollups=settings.rollups + DEMO_ROLLUPS)
 
     async def shop(stop: asyncio.Event) -> None:
         _greet(settings, time.perf_counter() - started_s)
-        with DemoDisplay(_out) as display:
-            await run_demo(_url(settings), SystemClock(), stop=stop, days=days, on_progress=display.show)
+        await send(_url(settings), stop)
 
     _run(settings, shop)
 
@@ -148,10 +197,22 @@ def _run(settings: Settings, beside: Beside) -> None:
     uvloop.run(serve(settings, beside))
 
 
+def _until_stopped(work: Beside) -> None:
+    """Run it alone, until SIGTERM or SIGINT."""
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await work(stop)
+
+    asyncio.run(run())
+
+
 def _run_role(name: RoleName, config: Path | None, **overrides: Any) -> None:
     import uvloop
 
-    from streamgauge.roles import serve_role
+    from streamgauge.roles.serve import serve_role
 
     settings = load_settings(config, **overrides)
     # Several of them on one machine share no folder.
@@ -164,14 +225,19 @@ def _greet(settings: Settings, seconds: float) -> None:
     _out.print(f"[bold]Streamgauge {__version__}[/bold] is ready ({seconds:.1f} s)")
     _out.print(f"  dashboard  {address}/")
     _out.print(f"  send to    {address}/events")
+    if settings.grpc.enabled:
+        _out.print(f"  gRPC       {_host(settings)}:{settings.grpc_port}{' with TLS' if settings.grpc.tls_key else ''}")
     _out.print(f"  data       {settings.data_path.resolve()}")
     _out.print("Stop with Ctrl-C: nothing that was accepted is lost.", style="dim")
 
 
 def _url(settings: Settings) -> str:
-    server = settings.server
-    host = "localhost" if server.host == "127.0.0.1" else server.host
-    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}"
+    return f"http://{_host(settings)}:{settings.server.port}"
+
+
+def _host(settings: Settings) -> str:
+    host = "localhost" if settings.server.host == "127.0.0.1" else settings.server.host
+    return f"[{host}]" if ":" in host else host
 
 
 def main() -> None:

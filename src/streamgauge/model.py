@@ -135,6 +135,13 @@ SESSION_METRICS: Final = ("sessions", "session_seconds", "bounces")
 """The metrics that closed sessions are rolled up to, in the minute of their start, by `SESSION_DIMENSIONS`."""
 
 
+ROW_TABLES: Final = ("metrics", "metrics_extremes", "sessions", "events", "duplicates", "dead_letter")
+"""Tables whose rows come through topics of their own, `<topic of the log>.<table>`, where Flink counts."""
+
+PROGRESS: Final = "progress"
+"""Stands beside them in the same way: `<topic of the log>.progress` says up to when Flink has counted."""
+
+
 class Freshness(msgspec.Struct, frozen=True, gc=False):
     """How true an answer is by now.
 
@@ -236,6 +243,9 @@ class EventSample(msgspec.Struct, frozen=True):
     properties: Mapping[str, Any]
 
 
+LIVE_SAMPLE_EVENTS_MAX: Final = 10
+
+
 class LiveUpdate(msgspec.Struct, frozen=True):
     """What one micro-batch changed. `metrics` has what was added to each metric that counts or sums, and the number of
     panes of each that takes extremes; event times are in `[from_ms, to_ms)`, whole minutes."""
@@ -245,6 +255,19 @@ class LiveUpdate(msgspec.Struct, frozen=True):
     from_ms: int
     to_ms: int
     sample: tuple[EventSample, ...]
+
+    def with_later(self, later: LiveUpdate) -> LiveUpdate:
+        """What both changed."""
+        metrics = {
+            name: self.metrics.get(name, 0) + later.metrics.get(name, 0) for name in {**self.metrics, **later.metrics}
+        }
+        return LiveUpdate(
+            self.events_count + later.events_count,
+            metrics,
+            min(self.from_ms, later.from_ms),
+            max(self.to_ms, later.to_ms),
+            (*self.sample, *later.sample)[-LIVE_SAMPLE_EVENTS_MAX:],
+        )
 
 
 ReplayPhase = Literal["reading", "replacing", "done", "failed"]

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import Producer
 
 from clients import BATCH, NumberedClient, RetryingClient
-from kafka_server import KafkaServer
+from local_cluster.kafka import KafkaServer
 from running import RunningSystem, eventually
 
 pytestmark = pytest.mark.cluster

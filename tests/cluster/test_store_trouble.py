@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clickhouse_server import ClickHouseServer
 from clients import BATCH, RetryingClient
+from local_cluster.clickhouse import ClickHouseServer
 from running import RunningSystem, eventually
 
 pytestmark = pytest.mark.cluster

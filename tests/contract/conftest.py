@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from clickhouse_server import ClickHouseServer
 from contract.log_places import KafkaPlace, LogPlace, NewLogPlace, SqlitePlace
 from contract.store_places import StorePlace
-from kafka_server import KafkaServer
+from local_cluster.clickhouse import ClickHouseServer
+from local_cluster.kafka import KafkaServer
 from streamgauge.config import QuerySettings
 from streamgauge.log.base import EventLog
 from streamgauge.store.reader import ClickHouseReader
@@ -42,11 +42,15 @@ async def log(log_place: LogPlace) -> EventLog:
     return await log_place.open()
 
 
-@pytest.fixture(scope="session", params=["chdb", pytest.param("clickhouse", marks=pytest.mark.cluster)])
+_SERVERS = {"clickhouse": "", "clickhouse_cluster": "one"}
+"""The fixture of the server, and the cluster that it is of."""
+
+
+@pytest.fixture(scope="session", params=["chdb", *(pytest.param(name, marks=pytest.mark.cluster) for name in _SERVERS)])
 def store_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePlace]:
-    if request.param == "clickhouse":
-        server: ClickHouseServer = request.getfixturevalue("clickhouse")
-        place = StorePlace(server.url)
+    if request.param in _SERVERS:
+        server: ClickHouseServer = request.getfixturevalue(request.param)
+        place = StorePlace(server.url, _SERVERS[request.param])
     else:
         place = StorePlace(f"chdb:///{tmp_path_factory.mktemp('store')}")
     yield place

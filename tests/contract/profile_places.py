@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
-
+from local_cluster.postgres import PostgresServer
 from streamgauge.core.clock import Clock
 from streamgauge.profiles.base import ProfileSource
 from streamgauge.profiles.postgres import PostgresProfiles
@@ -80,46 +75,6 @@ class SqlitePlace:
             database.execute(statement, values)
 
 
-class PostgresServer:
-    """A server of its own in a folder, for as long as the tests run."""
-
-    PASSWORD = "s3cret-Wörd/%"  # noqa: S105
-
-    def __init__(self, folder: Path) -> None:
-        binaries = _binaries()
-        if binaries is None:
-            pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-        self._binaries, self._folder = binaries, folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.url = f"postgresql://tester:s3cret-W%C3%B6rd%2F%25@127.0.0.1:{self.port}/postgres"
-        password = folder / "password"
-        password.write_text(f"{self.PASSWORD}\n", encoding="utf-8")
-        if os.geteuid() == 0:  # the server refuses to run as root
-            for path in (folder, password):
-                shutil.chown(path, "postgres", "postgres")
-        self._run("initdb", "-D", folder / "db", "-U", "tester", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C",
-                  f"--pwfile={password}", "--no-sync")  # fmt: skip
-        self.start()
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        folder = self._folder
-        self._run("pg_ctl", "-D", folder / "db", "-l", folder / "server.log", "-o", options, "-w", "-t", "60", "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", self._folder / "db", "-m", "immediate", "-w", "stop")
-
-    def _run(self, program: str, *arguments: object) -> None:
-        user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        command = [*user, str(self._binaries / program), *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=120
-        )
-        assert done.returncode == 0, f"{program} failed"
-
-
 class PostgresPlace:
     visible_ms_max = 30_000
 
@@ -163,18 +118,3 @@ class PostgresPlace:
         with psycopg.connect(self.server.url, autocommit=True) as connection:
             connection.execute("SET timezone = 'Asia/Tokyo'")
             connection.execute(statement.encode(), values)
-
-
-def running_postgres(folder: Path) -> Iterator[PostgresServer]:
-    server = PostgresServer(folder)
-    yield server
-    server.stop()
-
-
-def _binaries() -> Path | None:
-    """Debian keeps them apart by version, the newest last."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    return Path(on_path).parent if on_path else None

@@ -14,7 +14,9 @@ from clickhouse_connect.driver.client import Client
 
 from streamgauge.config import RetentionSettings, StoreSettings
 from streamgauge.store.base import RowBatch
-from streamgauge.store.client import StoreClients, migrate
+from streamgauge.store.client import StoreClients
+from streamgauge.store.grains import ADDITIVE, COARSE, EXTREMES, MINUTES
+from streamgauge.store.migrations import migrate
 
 Pane = tuple[int, str, float, Mapping[str, str]]
 """(start of the window in s, metric, value, dimensions)."""
@@ -23,9 +25,9 @@ Pane = tuple[int, str, float, Mapping[str, str]]
 class StorePlace:
     """One store. `admin` sees behind the seams: it is for arranging and for looking, not what is tested."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.clients = StoreClients(url)
+    def __init__(self, url: str, cluster: str = "") -> None:
+        self.url, self.cluster = url, cluster
+        self.clients = StoreClients(url, StoreSettings(cluster=cluster))
         self.admin: Client = self.clients.connect()
 
     def empty(self) -> None:
@@ -35,15 +37,29 @@ class StorePlace:
             self.admin.command(f"DROP TABLE `{table}` SYNC")
 
     def migrate(self, *, promoted: Sequence[str] = StoreSettings().promoted_dimensions, events_days: int = 7) -> int:
-        return migrate(self.admin, RetentionSettings(events_days=events_days), StoreSettings(tuple(promoted)))
+        return migrate(self.admin, RetentionSettings(events_days=events_days), self.tables(promoted))
+
+    def tables(self, promoted: Sequence[str] = StoreSettings().promoted_dimensions) -> StoreSettings:
+        return StoreSettings(tuple(promoted), cluster=self.cluster)
+
+    def stored(self, table: str) -> str:
+        """The table that has the rows themselves."""
+        return self.clients.layout.stored(table)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.admin.query(sql).result_rows]
 
+    def truncate(self, *tables: str) -> None:
+        """Takes the rows out, those by the hour and the day too: of a table that asks others for its rows, TRUNCATE
+        takes none."""
+        coarser = [grain.table(table) for table in tables if table in (ADDITIVE, EXTREMES) for grain in COARSE]
+        for table in (*tables, *coarser):
+            self.admin.command(f"TRUNCATE TABLE {self.stored(table)}")
+
     def merge(self) -> None:
         """What the engine does by itself, some time."""
-        for table in ("metrics", "metrics_extremes"):
-            self.admin.command(f"OPTIMIZE TABLE {table} FINAL")
+        for table in (grain.table(base) for base in (ADDITIVE, EXTREMES) for grain in (MINUTES, *COARSE)):
+            self.admin.command(f"OPTIMIZE TABLE {self.stored(table)} FINAL")
 
     def close(self) -> None:
         self.admin.close()

@@ -118,7 +118,7 @@ async def test_a_duplicate_of_what_is_gone_says_so(
     service: ExplainService, writer: StoreWriter, store: StorePlace
 ) -> None:
     Stream(writer).take(received(event_id="e"), received(event_id="e"))
-    store.admin.command("TRUNCATE TABLE events")
+    store.truncate("events")
     assert await service.occurrences("e") == [Duplicate(Place(NOW_MS, 3, 1), duplicate_of=None)]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from contract.profile_places import PostgresPlace, PostgresServer, ProfilePlace, SqlitePlace, running_postgres
+from contract.profile_places import PostgresPlace, PostgresServer, ProfilePlace, SqlitePlace
 from streamgauge.core.clock import ManualClock
 from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.profiles.base import Marker, ProfileSource
@@ -17,14 +16,6 @@ from streamgauge.profiles.postgres import PostgresProfiles
 
 COLUMNS = ("user_country", "plan")
 Profiles = dict[str, tuple[str | None, ...]]
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    pytest.importorskip("psycopg", reason="psycopg is not installed (pip install 'streamgauge[postgres]')")
-    # Not in pytest's own folder: another run that starts makes that private again, and the server is another user's.
-    with tempfile.TemporaryDirectory(prefix="streamgauge-postgres-") as folder:
-        yield from running_postgres(Path(folder))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -16,7 +16,8 @@ from streamgauge.core.errors import ConfigError, InvalidRequest, Unavailable
 from streamgauge.model import DAY_MS, Envelope, Rejection, Rollup
 from streamgauge.profiles.table import ProfileTable
 from streamgauge.store.base import RowBatch, StoreReader, StoreWriter
-from streamgauge.store.client import StoreClients, migrate
+from streamgauge.store.client import StoreClients
+from streamgauge.store.migrations import migrate
 from streamgauge.store.reader import ClickHouseReader
 from streamgauge.store.schema import MIGRATIONS
 from streamgauge.store.writer import ClickHouseWriter
@@ -102,19 +103,21 @@ class _Dying:
         return getattr(self._client, name)
 
 
-@pytest.mark.parametrize("statements", range(16))
+@pytest.mark.parametrize("statements", range(0, 36, 3))
 def test_a_migration_that_was_cut_off_goes_on(empty_store: StorePlace, statements: int) -> None:
     dying: Any = _Dying(empty_store.admin, statements)
     with pytest.raises(InterruptedError):
-        migrate(dying, RetentionSettings(), StoreSettings())
+        migrate(dying, RetentionSettings(), empty_store.tables())
     empty_store.migrate()
     assert empty_store.migrate() == 0
     assert empty_store.rows("SELECT version FROM schema_versions ORDER BY version") == [
         (step.version,) for step in MIGRATIONS
     ]
-    assert empty_store.rows(
-        "SELECT count() FROM system.columns WHERE database = currentDatabase() AND name LIKE 'd\\_%'"
-    )[0] == (len(StoreSettings().promoted_dimensions),)
+    for table in {"metrics", empty_store.stored("metrics")}:
+        assert empty_store.rows(
+            f"SELECT count() FROM system.columns WHERE database = currentDatabase() AND table = '{table}' "
+            "AND name LIKE 'd\\_%'"
+        ) == [(len(StoreSettings().promoted_dimensions),)]
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_as_it_was(store: StorePlace) -> None:
@@ -130,7 +133,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_was(store: StorePl
 
 def test_the_time_to_live_follows_the_settings(store: StorePlace) -> None:
     store.migrate(events_days=3)
-    ((ddl,),) = store.rows("SHOW CREATE TABLE events")
+    ((ddl,),) = store.rows(f"SHOW CREATE TABLE {store.stored('events')}")
     assert "toIntervalDay(3)" in ddl
 
 
@@ -151,7 +154,7 @@ def test_tokens_of_a_batch_that_touches_every_day_there_can_be_are_remembered(st
     # Each day is a partition, and takes a place of its own among the tokens. Too slow to try out: 5 ms a partition.
     days_from_1970_to_2099 = 47_482
     for table in ("metrics", "metrics_extremes", "events", "dead_letter"):
-        ((ddl,),) = store.rows(f"SHOW CREATE TABLE {table}")
+        ((ddl,),) = store.rows(f"SHOW CREATE TABLE {store.stored(table)}")
         window = int(ddl.partition("non_replicated_deduplication_window = ")[2].partition(",")[0].split()[0])
         assert window >= days_from_1970_to_2099
 
@@ -361,7 +364,7 @@ async def test_the_name_of_a_metric_is_never_more_than_a_name(
 
 
 async def test_a_query_over_the_limit_of_time_is_refused_as_such(store: StorePlace) -> None:
-    reader = ClickHouseReader(store.clients, QuerySettings(execution_s_max=1))
+    reader = ClickHouseReader(store.clients, QuerySettings(execution_s_max=1, rows_read_max=10**15))
     with pytest.raises(InvalidRequest, match="execution time") as refused:
         await reader.query("SELECT sum(number) FROM numbers(1000000000000)", {})
     assert refused.value.code == "query_limit"
@@ -370,10 +373,10 @@ async def test_a_query_over_the_limit_of_time_is_refused_as_such(store: StorePla
     reader.close()
 
 
-@pytest.mark.parametrize(("number", "limit"), [(158, "rows"), (241, "memory"), (396, "rows of the result")])
+@pytest.mark.parametrize(("number", "limit"), [(158, "rows to read"), (241, "memory"), (396, "rows of the result")])
 async def test_a_query_over_another_limit_is_refused_as_such(reader: StoreReader, number: int, limit: str) -> None:
     over = f"SELECT throwIf(1, 'over', toInt16({number})) SETTINGS allow_custom_error_code_in_throwif = 1"
-    with pytest.raises(InvalidRequest, match=f"limit of {limit}$") as refused:
+    with pytest.raises(InvalidRequest, match=f"limit of {limit}") as refused:
         await reader.query(over, {})
     assert refused.value.code == "query_limit"
 
@@ -382,6 +385,29 @@ async def test_a_query_over_another_limit_is_refused_as_such(reader: StoreReader
 async def test_any_other_error_is_unavailable(reader: StoreReader, sql: str) -> None:
     with pytest.raises(Unavailable, match="did not answer"):
         await reader.query(sql, {})
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+async def test_the_answer_after_a_query_that_failed_half_way_has_no_rows_of_it(
+    store: StorePlace, as_table: bool
+) -> None:
+    reader = ClickHouseReader(store.clients, QuerySettings(threads=1))
+    failing = (
+        "SELECT number, throwIf(number = 300000) FROM numbers(400000) SETTINGS max_block_size = 1000, max_threads = 1"
+    )
+    try:
+        for _ in range(3):
+            if as_table:
+                with pytest.raises(Unavailable):
+                    await asyncio.to_thread(reader.table, failing, {}, 10)
+                answer = await asyncio.to_thread(reader.table, "SELECT 7 AS x", {}, 10)
+                assert answer.to_pylist() == [{"x": 7}]
+            else:
+                with pytest.raises(Unavailable):
+                    await reader.query(failing, {})
+                assert await reader.query("SELECT 7", {}) == [(7,)]
+    finally:
+        reader.close()
 
 
 async def test_a_reader_that_was_closed_is_unavailable(store: StorePlace) -> None:

@@ -223,7 +223,7 @@ def test_metadata_tells_what_metrics_are(system: RunningSystem) -> None:
 
 
 def test_what_grafana_asks_beside_is_answered(system: RunningSystem) -> None:
-    assert ask(system, "rules") == {"groups": []}
+    assert [group["name"] for group in ask(system, "rules")["groups"]] == ["streamgauge"]
     assert ask(system, "alerts") == {"alerts": []}
     assert ask(system, "query_exemplars", query="page_views") == []
     assert ask(system, "format_query", query="sum(a)by(b)/c") == "sum by (b) (a) / c"

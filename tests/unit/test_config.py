@@ -12,32 +12,71 @@ import pytest
 
 from streamgauge.config import (
     DEFAULT_ROLLUPS,
+    AccessSettings,
+    AlertSettings,
+    CacheSettings,
+    FlinkSettings,
+    GrpcSettings,
     IngestSettings,
     KafkaSettings,
+    LoaderSettings,
     LogSettings,
     ProfileSettings,
     QuerySettings,
     RetentionSettings,
     ServerSettings,
     Settings,
+    SqlSettings,
     StoreSettings,
     StreamSettings,
     load_settings,
 )
 from streamgauge.core.errors import ConfigError
 from streamgauge.model import Rollup
+from streamgauge.notify_settings import (
+    AlertmanagerSettings,
+    EmailSettings,
+    InhibitionSettings,
+    MaintenanceSettings,
+    NotificationSettings,
+    PagerDutySettings,
+    ReceiverSettings,
+    SlackSettings,
+    WebhookSettings,
+)
 
 DOC = (Path(__file__).parents[2] / "docs" / "guide" / "configuration.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "server": ServerSettings,
     "ingest": IngestSettings,
+    "grpc": GrpcSettings,
+    "access": AccessSettings,
     "retention": RetentionSettings,
     "embedded_log": LogSettings,
     "kafka": KafkaSettings,
     "stream": StreamSettings,
+    "flink": FlinkSettings,
+    "loader": LoaderSettings,
     "profile": ProfileSettings,
     "store_tables": StoreSettings,
     "query": QuerySettings,
+    "sql": SqlSettings,
+    "answer_cache": CacheSettings,
+    "alerts": AlertSettings,
+    "notifications": NotificationSettings,
+}
+LISTS: dict[str, type[msgspec.Struct]] = {
+    "rollups": Rollup,
+    "receivers": ReceiverSettings,
+    "inhibitions": InhibitionSettings,
+    "maintenance": MaintenanceSettings,
+}
+KINDS: dict[str, type[msgspec.Struct]] = {
+    "slack": SlackSettings,
+    "pagerduty": PagerDutySettings,
+    "webhook": WebhookSettings,
+    "email": EmailSettings,
+    "alertmanager": AlertmanagerSettings,
 }
 UNITS = {"ms": "milliseconds", "s": "seconds", "bytes": "bytes", "chars": "characters", "days": "days"}
 """The last part of a name that is a unit, and what the docs call it."""
@@ -62,7 +101,7 @@ def as_json(value: Any) -> Any:
 def defaults(settings: type[msgspec.Struct]) -> dict[str, Any]:
     """Of each field that isn't a section of its own."""
     fields = msgspec.structs.fields(settings)
-    return {field.name: as_json(field.default) for field in fields if field.name not in (*SECTIONS, "rollups")}
+    return {field.name: as_json(field.default) for field in fields if field.name not in (*SECTIONS, *LISTS)}
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -84,15 +123,23 @@ def test_the_documented_unit_is_that_of_the_name(section: str) -> None:
     for name, row in documented(f"`[{section}]`").items():
         parts = [part for part in name.split("_")[1:] if part in UNITS]
         if parts:
-            assert row.unit.startswith(UNITS[parts[-1]]), name
+            of_what = "requests per second" if name.endswith("_requests_per_s") else UNITS[parts[-1]]
+            assert row.unit.startswith(of_what), name
 
 
-def test_every_field_of_a_rollup_is_documented() -> None:
-    assert set(documented("`[[rollups]]`")) == {field.name for field in msgspec.structs.fields(Rollup)}
+@pytest.mark.parametrize("name", LISTS)
+def test_every_field_of_what_a_file_may_have_several_of_is_documented(name: str) -> None:
+    assert set(documented(f"`[[{name}]]`")) == {field.encode_name for field in msgspec.structs.fields(LISTS[name])}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_of_a_receiver_is_documented(kind: str) -> None:
+    rows = re.findall(rf"^\| `{kind}` \| `(\w+)` \| ", DOC, re.MULTILINE)
+    assert set(rows) == {field.encode_name for field in msgspec.structs.fields(KINDS[kind])}
 
 
 def test_every_section_is_documented_and_no_other() -> None:
-    sections = {field.name for field in msgspec.structs.fields(Settings)} - set(defaults(Settings)) - {"rollups"}
+    sections = {field.name for field in msgspec.structs.fields(Settings)} - set(defaults(Settings)) - set(LISTS)
     assert sections == set(SECTIONS) == set(re.findall(r"^## `\[(\w+)\]`$", DOC, re.MULTILINE))
 
 
@@ -282,3 +329,61 @@ def test_no_dimension_is_called_value_as_answers_call_what_is_measured() -> None
 def test_two_rollups_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="same name: a, b"):
         Settings(rollups=tuple(Rollup(name=name) for name in "abacb"))
+
+
+@pytest.mark.parametrize("runner", ["embedded", "flink://127.0.0.1:8081", "flink://jobmanager", "flink://[::1]:8081/"])
+def test_a_runner_is_the_embedded_one_or_a_flink_cluster(runner: str, tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, f'runner = "{runner}"'))
+    assert settings.flink_counts == (runner != "embedded")
+
+
+@pytest.mark.parametrize("runner", ["", "flink", "flink://", "http://host:8081", "flink://host:x", "flink://host/job"])
+def test_what_is_no_runner_is_refused(runner: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not a runner: write embedded or flink://host:8081"):
+        load_settings(written(tmp_path, f'runner = "{runner}"'))
+
+
+RECEIVER = '[[receivers]]\nname = "oncall"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (RECEIVER, "no kind: give it exactly one of slack"),
+        (RECEIVER + 'slack = {url = "http://a"}\nwebhook = {url = "http://a"}', "slack and webhook"),
+        (RECEIVER + "slack = {}", "exactly one is needed of webhook_url_env, webhook_url_file, url"),
+        (RECEIVER + 'slack = {url = "http://a", webhook_url_env = "A"}', "exactly one"),
+        (RECEIVER + 'slack = {url = "ftp://s3cret"}', "must begin with http"),
+        (RECEIVER + 'slack = {webhook_url_env = "a b"}', "webhook_url_env"),
+        (RECEIVER + 'pagerduty = {routing_key = "s3cret"}', "unknown field `routing_key`"),
+        (RECEIVER + 'slack = {url = "http://a"}\nmatchers = ["a=~("]', "'oncall': invalid regular expression"),
+        (RECEIVER + 'slack = {url = "http://a"}\ngroup_wait = "30"', "'oncall': '30' is not a duration"),
+        (RECEIVER + 'email = {to = ["a"], from = "b@c", host = "d"}', "'a' is not an e-mail address"),
+        (RECEIVER + 'email = {to = ["a@b"], from = "b@c", host = "d", username = "u"}', "goes with password_env"),
+        (
+            RECEIVER
+            + 'email = {to = ["a@b"], from = "b@c", host = "d", username = "u", password_env = "P", tls = "none"}',
+            "for all to read",
+        ),
+        (2 * (RECEIVER + 'slack = {url = "http://a"}\n'), "two receivers have the same name: oncall"),
+        ('[[inhibitions]]\nsource = ["a=b"]\ntarget = []', "target"),
+        ('[[inhibitions]]\nsource = ["a=b"]\ntarget = ["a"]', "is no matcher"),
+        ('[[maintenance]]\nname = "a"\nmatchers = ["a=b"]\nfrom = "25:00"\nto = "02:00"', "no time of day"),
+        ('[[maintenance]]\nname = "a"\nmatchers = ["a=b"]\nfrom = "02:00"\nto = "02:00"', "no length"),
+        ('[[maintenance]]\nname = "a"\nmatchers = ["a=b"]\nfrom = "02:00"\nto = "03:00"\ntz = "Mars"', "time zone"),
+        ('[notifications]\ngroup_wait = "soon"', "not a duration"),
+    ],
+)
+def test_receivers_that_could_tell_nobody_are_refused_without_their_secrets(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(written(tmp_path, text))
+    assert message in caught.value.message
+    assert "s3cret" not in caught.value.message
+
+
+def test_a_receiver_of_the_issue_s_form_is_read(tmp_path: Path) -> None:
+    text = RECEIVER + 'match = {severity = "page"}\npagerduty = {routing_key_env = "PD_KEY"}'
+    (receiver,) = load_settings(written(tmp_path, text)).receivers
+    assert (receiver.kind, [str(one) for one in receiver.matched]) == ("pagerduty", ['severity="page"'])

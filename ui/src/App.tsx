@@ -1,6 +1,7 @@
 import { type ReactNode, Suspense, lazy, useCallback, useEffect, useState } from "react";
 import { HelpDialog } from "./components/HelpDialog";
 import { ErrorWords } from "./components/Panel";
+import { isShutOut } from "./core/access";
 import type { Metric } from "./core/api";
 import { ApiError } from "./core/errors";
 import { formatFilter } from "./core/filters";
@@ -12,32 +13,46 @@ import { EmptyStart } from "./panels/EmptyStart";
 import { FirstEvent } from "./panels/FirstEvent";
 import { foreignFilters } from "./panels/questions";
 import { ShellSkeleton } from "./panels/ShellSkeleton";
+import { SignIn } from "./panels/SignIn";
 import { TopBar } from "./panels/TopBar";
-import { useAddress, useApp, useMetrics } from "./state/hooks";
+import { useAddress, useApp, useMetrics, useSession } from "./state/hooks";
 import { useFirstEvent } from "./state/useFirstEvent";
 import { useShortcuts } from "./state/useShortcuts";
 
+const KeysDialog = lazy(() => untilLoaded(() => import("./panels/KeysDialog")));
+const AlertsPage = lazy(() => untilLoaded(() => import("./panels/AlertsPage")));
 const ExplainDialog = lazy(() => untilLoaded(() => import("./panels/ExplainDialog")));
 
 export function App(): ReactNode {
+  const session = useSession();
+  if (isShutOut(session.data)) return <SignIn />;
+  return <SignedIn />;
+}
+
+function SignedIn(): ReactNode {
   const address = useAddress();
   const { navigation } = useApp();
   const query = useMetrics();
   const [help, setHelp] = useState(false);
+  const [keys, setKeys] = useState(false);
   const openHelp = useCallback(() => setHelp(true), []);
   useShortcuts(openHelp);
   const metrics = query.data ?? [];
   const metric = address.metric === null ? firstWithData(metrics) : metrics.find(({ name }) => name === address.metric);
 
+  const isAboutAlerts = address.page === "alerts";
+
   useEffect(() => {
-    document.title = metric ? `${metric.name} · Streamgauge` : "Streamgauge";
-  }, [metric]);
+    if (isAboutAlerts) document.title = "Alerts · Streamgauge";
+    else document.title = metric ? `${metric.name} · Streamgauge` : "Streamgauge";
+  }, [metric, isAboutAlerts]);
 
   return (
     <>
-      <TopBar metric={isEmpty(metrics) ? undefined : metric} metrics={metrics} onHelp={openHelp} />
-      <Page metric={metric} />
+      <TopBar metric={isAboutAlerts || isEmpty(metrics) ? undefined : metric} metrics={metrics} onHelp={openHelp} onKeys={() => setKeys(true)} />
+      {isAboutAlerts ? <Suspense fallback={<ShellSkeleton />}><AlertsPage /></Suspense> : <Page metric={metric} />}
       <HelpDialog open={help} onClose={() => setHelp(false)} onExplain={() => navigation.explain("")} />
+      {keys && <Suspense fallback={null}><KeysDialog onClose={() => setKeys(false)} /></Suspense>}
       {address.explain !== null && <Suspense fallback={null}><ExplainDialog eventId={address.explain} /></Suspense>}
     </>
   );

@@ -13,6 +13,8 @@ import "./styles/panels.css";
 import "./styles/charts.css";
 import "./styles/states.css";
 import "./styles/letters.css";
+import "./styles/access.css";
+import "./styles/alerts.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");

@@ -10,27 +10,43 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, HTTPScope, Send
 
+from streamgauge.api.connected import ClientGone
 from streamgauge.core.errors import (
     BodyTooLarge,
+    Conflict,
+    Forbidden,
     InvalidRequest,
     MisdirectedRequest,
     NotFound,
+    OriginNotAllowed,
     Overloaded,
     QueryLimit,
+    RateLimited,
+    ReceiverFailed,
     StreamgaugeError,
+    Unauthorized,
     Unavailable,
     UnsupportedMediaType,
 )
 from streamgauge.core.selfmetrics import SelfMetrics
+from streamgauge.query.promql_service import QueryTimeout
 
 STATUS: Final[dict[type[StreamgaugeError], int]] = {
     InvalidRequest: 400,
     QueryLimit: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    OriginNotAllowed: 403,
     NotFound: 404,
+    Conflict: 409,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
     MisdirectedRequest: 421,
+    ClientGone: 499,
+    ReceiverFailed: 502,
+    RateLimited: 429,
     Overloaded: 503,
+    QueryTimeout: 503,
     Unavailable: 503,
 }
 _FRAMEWORK_CODES: Final = {
@@ -64,8 +80,8 @@ class ErrorAnswers:
     def answer(self, error: Exception, method: str, path: str) -> ErrorAnswer:
         match error:
             case StreamgaugeError():
-                status = STATUS.get(type(error), 500)
-                return self._counted(status, error.code, error.message, error.hint, _headers(error))
+                status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+                return self._counted(status, error.code, error.message, error.hint, headers_of(error))
             case HTTPException():
                 return self._framework_error(error, method, path)
         _logger.error("%s %s failed", method, path, exc_info=error)
@@ -98,8 +114,12 @@ class ErrorAnswers:
         return ErrorAnswer(status, error_body(code, message, hint), headers)
 
 
-def _headers(error: StreamgaugeError) -> dict[str, str]:
+def headers_of(error: StreamgaugeError) -> dict[str, str]:
+    """What is said beside the error itself."""
     if isinstance(error, Overloaded):
         return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, Unauthorized):
+        # Not Basic: browsers would ask for a name and a password.
+        return {"WWW-Authenticate": 'Bearer realm="streamgauge"'}
     # The rest of such a body is not read, so that the connection can't be used again: who isn't told would try.
     return {"Connection": "close"} if isinstance(error, BodyTooLarge) else {}

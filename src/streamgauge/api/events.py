@@ -24,11 +24,12 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import HTTPScope, Receive, Send
 
+from streamgauge.api.door import NEEDS, source_of, visit_of
 from streamgauge.api.errors import ErrorAnswers, error_body
 from streamgauge.core.errors import InvalidRequest, UnsupportedMediaType
 from streamgauge.ingest.accept import Accepted, Ingest, numbering_of
 from streamgauge.ingest.decode import body_too_large, format_of
-from streamgauge.ingest.imports import Import, ImportRegistry
+from streamgauge.ingest.imports import Import, Imports
 from streamgauge.ingest.visitor import Sender
 
 EVENTS_PATH: Final = "/events"
@@ -72,23 +73,26 @@ class EventsEndpoint:
     async def _accept(self, scope: HTTPScope, receive: Receive) -> Accepted:
         if scope["method"] != "POST":
             raise MethodNotAllowedException(headers={"Allow": "POST"})
-        headers = dict(scope["headers"])
+        source = source_of(scope)
+        headers = visit_of(scope).headers
         return await self._ingest.accept(
-            await _read(receive, self._body_bytes_max),
-            _text(headers, b"content-type"),
-            _text(headers, b"content-encoding"),
-            numbering_of(_text(headers, b"streamgauge-producer"), _text(headers, b"streamgauge-sequence")),
-            _sender(scope, headers),
+            await read_body(receive, self._body_bytes_max),
+            header_text(headers, b"content-type"),
+            header_text(headers, b"content-encoding"),
+            numbering_of(header_text(headers, b"streamgauge-producer"), header_text(headers, b"streamgauge-sequence")),
+            sender_of(scope, headers),
+            source=source,
         )
 
 
-def import_route(imports: ImportRegistry) -> BaseRouteHandler:
+def import_route(imports: Imports) -> BaseRouteHandler:
     @post(
         "/imports",
         status_code=200,
         operation_class=_ImportsOperation,
         summary="Register or find an import",
         tags=["ingest"],
+        opt={NEEDS: "write"},
     )
     async def post_imports(request: Request[Any, Any, Any], body: bytes) -> ImportAnswer:
         wanted = _import_request(request.headers.get("content-type"), body)
@@ -111,7 +115,7 @@ def _import_request(content_type: str | None, body: bytes) -> ImportRequest:
         ) from error
 
 
-async def _read(receive: Receive, bytes_max: int) -> bytes:
+async def read_body(receive: Receive, bytes_max: int) -> bytes:
     """The body as it was sent. Raises BodyTooLarge before more than the limit is held in memory, and InvalidRequest
     where it does not come in time: a client that never ends must not hold its connection for ever."""
     try:
@@ -141,16 +145,16 @@ async def _read_all(receive: Receive, bytes_max: int) -> bytes:
     return b"".join((*parts, body)) if parts else body
 
 
-def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+def header_text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("latin-1")
 
 
-def _sender(scope: HTTPScope, headers: dict[bytes, bytes]) -> Sender:
+def sender_of(scope: HTTPScope, headers: dict[bytes, bytes]) -> Sender:
     client = scope["client"]
     # Each proxy may have added a header of its own.
     forwarded = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
-    return Sender(_text(headers, b"user-agent") or "", client[0] if client else "", forwarded.decode("latin-1"))
+    return Sender(header_text(headers, b"user-agent") or "", client[0] if client else "", forwarded.decode("latin-1"))
 
 
 def _headers(accepted: Accepted) -> list[tuple[bytes, bytes]]:
@@ -161,18 +165,20 @@ def _headers(accepted: Accepted) -> list[tuple[bytes, bytes]]:
 
 def _answer(accepted: Accepted) -> tuple[int, bytes]:
     """Status and JSON."""
-    if not accepted.rejected:
+    if not accepted.rejected and not accepted.bots_count:
         return 202, b'{"status":"accepted","count":%d}' % accepted.count
-    body = {
-        "status": "partial" if accepted.count else "rejected",
+    body: dict[str, Any] = {
+        "status": "accepted" if not accepted.rejected else "partial" if accepted.count else "rejected",
         "count": accepted.count,
         "rejected_count": len(accepted.rejected),
         "rejected": accepted.rejected[:_REJECTIONS_LISTED_MAX],
     }
-    if not accepted.count:
+    if accepted.bots_count:
+        body["dropped"] = {"bot": accepted.bots_count}
+    if not accepted.count and accepted.rejected:
         first = accepted.rejected[0]
         body |= error_body(first.code, first.message, "each item of `rejected` says what is wrong with it")
-    return 202 if accepted.count else 400, msgspec.json.encode(body)
+    return 202 if accepted.count or not accepted.rejected else 400, msgspec.json.encode(body)
 
 
 @dataclass
@@ -200,6 +206,7 @@ class _EventsOperation(Operation):
     """Describes what the handler reads by itself."""
 
     def __post_init__(self) -> None:
+        self.security = [{"key": ["write"]}]
         event = Schema(
             type=OpenAPIType.OBJECT,
             required=["event"],
@@ -224,6 +231,7 @@ class _EventsOperation(Operation):
                 },
             ),
             "400": OpenAPIResponse(description="Nothing was accepted: malformed, or no item was good."),
+            "403": OpenAPIResponse(description="A page of another origin may not send events."),
             "413": OpenAPIResponse(description="The body is too large."),
             "415": OpenAPIResponse(description="The content type or encoding is not accepted."),
             "503": OpenAPIResponse(description="Nothing was accepted: try again after Retry-After seconds."),

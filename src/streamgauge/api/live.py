@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
-from litestar import get
+from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from streamgauge import __version__
+from streamgauge.api.door import visit_of
 from streamgauge.api.times import rfc3339
 from streamgauge.core.errors import Overloaded
 from streamgauge.core.selfmetrics import SelfMetrics
@@ -30,13 +31,17 @@ class LiveHub:
         self._freshness = freshness
         self._metrics = metrics
         self._listeners: set[asyncio.Queue[LiveUpdate | None]] = set()
+        self._is_closed = False
+        self._asking: asyncio.Future[Freshness] | None = None
 
     def publish(self, update: LiveUpdate) -> None:
         for waiting in self._listeners:
             self._offer(waiting, update)
 
     def close(self) -> None:
-        """End every stream, so that a shutdown doesn't wait for browsers."""
+        """End every stream, so that a shutdown doesn't wait for browsers. One that begins now ends at once, for which
+        browsers try again; an error they would take for good."""
+        self._is_closed = True
         for waiting in self._listeners:
             self._offer(waiting, None)
 
@@ -51,13 +56,14 @@ class LiveHub:
         if len(self._listeners) >= _LISTENERS_MAX:
             raise Overloaded(f"there are {_LISTENERS_MAX} live connections already", retry_after_s=5)
 
-    async def listen(self) -> AsyncIterator[ServerSentEventMessage]:
+    async def listen(self, may_listen: Callable[[], Awaitable[bool]]) -> AsyncIterator[ServerSentEventMessage]:
+        """Ends within a second or so of when they may no longer."""
         waiting: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(_UPDATES_WAITING_MAX)
         self._listeners.add(waiting)
         self._metrics.live_clients.set(len(self._listeners))
         try:
             yield await self._message("hello", version=__version__)
-            while True:
+            while not self._is_closed and await may_listen():
                 try:
                     update = await asyncio.wait_for(waiting.get(), _TICK_S)
                 except TimeoutError:
@@ -71,15 +77,25 @@ class LiveHub:
             self._metrics.live_clients.set(len(self._listeners))
 
     async def _message(self, event: str, **content: Any) -> ServerSentEventMessage:
-        body = {"freshness": freshness_json(await self._freshness()), **content}
+        body = {"freshness": freshness_json(await self._fresh()), **content}
         return ServerSentEventMessage(event=event, data=msgspec.json.encode(body).decode())
+
+    async def _fresh(self) -> Freshness:
+        """Asked once for all listeners that are told the same: it may have to be asked of another machine."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._freshness())
+        return await asyncio.shield(self._asking)
 
 
 def live_route(hub: LiveHub) -> HTTPRouteHandler:
     @get("/live", summary="Live updates (server-sent events)", tags=["live"])
-    async def get_live() -> ServerSentEvent:
+    async def get_live(request: Request[Any, Any, Any]) -> ServerSentEvent:
         hub.check_room()
-        return ServerSentEvent(hub.listen(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        visit = visit_of(request.scope)
+        return ServerSentEvent(
+            hub.listen(lambda: visit.door.still_may(visit, "read")),
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
 
     return get_live
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from streamgauge.model import Freshness
 
@@ -12,6 +13,11 @@ def rfc3339(time_ms: int) -> str:
     moment = datetime.fromtimestamp(time_ms // 1000, UTC)
     fraction = f".{time_ms % 1000:03d}" if time_ms % 1000 else ""
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def local_time(time_ms: int, zone: ZoneInfo | None) -> str:
+    """The same with the offset of a zone: `2026-03-29T00:00:00+01:00`."""
+    return rfc3339(time_ms) if zone is None else datetime.fromtimestamp(time_ms / 1000, zone).isoformat()
 
 
 def freshness_headers(fresh: Freshness) -> dict[str, str]:

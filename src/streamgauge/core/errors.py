@@ -27,12 +27,13 @@ class InvalidRequest(StreamgaugeError):
 
 
 class QueryLimit(InvalidRequest):
-    """A question would take more than a limit allows; `limit` names which."""
+    """A question would take more than a limit allows; `limit` names which, and `allowed` says what it is."""
 
     code = "query_limit"
 
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"the query is over the limit of {limit}", hint="ask for a shorter range")
+    def __init__(self, limit: str, allowed: str = "", *, hint: str = "ask for a shorter range") -> None:
+        said = f"{limit}, {allowed}" if allowed else limit
+        super().__init__(f"the query is over the limit of {said}", hint=hint)
         self.limit = limit
 
 
@@ -44,14 +45,38 @@ class UnsupportedMediaType(StreamgaugeError):
     code = "unsupported_media_type"
 
 
+class Unauthorized(StreamgaugeError):
+    """Nobody said who they are, or with a secret that is good for nothing."""
+
+    code = "unauthorized"
+
+
+class Forbidden(StreamgaugeError):
+    """Who asks is known, and may not do this; or a page of another site had a browser ask."""
+
+    code = "forbidden"
+
+
 class NotFound(StreamgaugeError):
     code = "not_found"
+
+
+class Conflict(StreamgaugeError):
+    """What is there already stands against it."""
+
+    code = "conflict"
 
 
 class MisdirectedRequest(StreamgaugeError):
     """A request that was addressed to a host name that is not this server's."""
 
     code = "misdirected_request"
+
+
+class OriginNotAllowed(StreamgaugeError):
+    """A page of an origin that may not send events."""
+
+    code = "origin_not_allowed"
 
 
 class Overloaded(StreamgaugeError):
@@ -62,6 +87,12 @@ class Overloaded(StreamgaugeError):
     def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(Overloaded):
+    """This one asks too often; others are answered."""
+
+    code = "rate_limited"
 
 
 class Unavailable(Overloaded):
@@ -75,6 +106,12 @@ class ConfigError(StreamgaugeError):
     """The settings can't be used as they are; the program doesn't start."""
 
     code = "invalid_config"
+
+
+class ReceiverFailed(StreamgaugeError):
+    """Somebody who was to be told of alerts didn't take a message."""
+
+    code = "receiver_failed"
 
 
 class Superseded(StreamgaugeError):

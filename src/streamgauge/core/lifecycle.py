@@ -27,15 +27,21 @@ State = Literal["starting", "ready", "stale", "degraded", "stopping"]
 
 class StageState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of one stage, for `/readyz`. `reason` says what is wrong where it isn't ready. One that is `stale` works, with
-    what it knew last."""
+    what it knew last. Without one that isn't `needed` the others do their work all the same."""
 
     state: State
     reason: str = ""
     details: Mapping[str, Any] = {}
+    needed: bool = True
 
     @property
     def works(self) -> bool:
         return self.state in ("ready", "stale")
+
+    @property
+    def holds_up(self) -> bool:
+        """Whether the system can't be ready for it."""
+        return self.needed and not self.works
 
 
 class FolderLock:
@@ -88,7 +94,7 @@ def raise_open_files_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def check_port_is_free(host: str, port: int) -> None:
+def check_port_is_free(host: str, port: int, option: str = "--port") -> None:
     """Raises AlreadyRunning where something listens at the port, ConfigError where the host is not ours."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -100,9 +106,9 @@ def check_port_is_free(host: str, port: int) -> None:
         if getattr(error, "errno", None) in (98, 48):  # EADDRINUSE on Linux, macOS
             raise AlreadyRunning(
                 f"port {port} on {host} is in use by another program",
-                hint="choose another with --port, or find it with: ss -ltnp",
+                hint=f"choose another with {option}, or find it with: ss -ltnp",
             ) from error
-        raise ConfigError(f"can't listen on {host}:{port}: {error}", hint="check --host and --port") from error
+        raise ConfigError(f"can't listen on {host}:{port}: {error}", hint=f"check --host and {option}") from error
 
 
 def is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,9 @@ PATIENCE_S: Final = 180.0
 _RETRY_AFTER_S_MAX: Final = 60.0
 _REJECTIONS_LISTED_MAX: Final = 100
 """Of one answer, as the HTTP API says."""
+KEY_VARIABLE: Final = "STREAMGAUGE_KEY"
+"""Not an option of the commands: other users of a machine see the command lines of all."""
+
 T = TypeVar("T")
 _RUN_AGAIN: Final = "run the same command again: it goes on where it stopped"
 
@@ -57,7 +61,7 @@ class _UnavailableError(Exception):
 
 
 def connect(url: str) -> httpx.AsyncClient:
-    """Raises FeedError where the URL can't be one of a server."""
+    """With the key of the environment, where there is one. Raises FeedError where the URL can't be one of a server."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -67,10 +71,17 @@ def connect(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=parsed,
         timeout=httpx.Timeout(60, connect=5),
-        headers={"User-Agent": f"streamgauge/{__version__}"},
+        headers={"User-Agent": f"streamgauge/{__version__}", **_authorization()},
         # A proxy of the environment can't reach this machine's own addresses.
         mounts={"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None},
     )
+
+
+def _authorization() -> dict[str, str]:
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if not key.isascii() or not key.isprintable():
+        raise FeedError(f"{KEY_VARIABLE} is not a key", hint="set it to what `streamgauge keys create` printed")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 async def reach(client: httpx.AsyncClient) -> None:
@@ -91,14 +102,21 @@ async def tell(client: httpx.AsyncClient, path: str, kind: type[T], content: Map
     return await _answer(client, client.build_request("POST", path, json=content), kind)
 
 
+def request_failed(response: httpx.Response) -> FeedError:
+    """In the server's words, where these are of use here."""
+    message, hint = _message(response)
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        hint = f"set the environment variable {KEY_VARIABLE} to a key: streamgauge keys create NAME --scope admin"
+    return FeedError(message, hint=hint)
+
+
 async def _answer(client: httpx.AsyncClient, request: httpx.Request, kind: type[T]) -> T:
     try:
         response = await client.send(request)
     except httpx.TransportError as error:
         raise _unreachable(client, error) from error
     if response.is_error:
-        message, hint = _message(response)
-        raise FeedError(message, hint=hint)
+        raise request_failed(response)
     try:
         return msgspec.json.decode(response.content, type=kind)
     except msgspec.DecodeError as error:

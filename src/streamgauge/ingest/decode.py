@@ -120,6 +120,32 @@ def _split_by_outline(body: bytes, refusal: Exception) -> Sequence[bytes]:
     raise malformed_body(body, refusal) from refusal
 
 
+def members_by_outline(body: bytes) -> dict[str, bytes]:
+    """The raw JSON of each member of an object, by its name, checked no further than `split` checks items. Raises
+    ValueError."""
+    text = body.decode("latin-1").strip()
+    members: dict[str, bytes] = {}
+    start, separator = _after_blanks(text, 1), text[:1]
+    while separator in ("{", ",") and text[start : start + 1] == '"':
+        end = _end_of_value(text, start)
+        name, colon = text[start + 1 : end - 1], _after_blanks(text, end)
+        if text[colon : colon + 1] != ":":
+            break
+        start = _after_blanks(text, colon + 1)
+        end = _end_of_value(text, start)
+        members[name] = text[start:end].encode("latin-1")
+        end = _after_blanks(text, end)
+        separator, start = text[end : end + 1], _after_blanks(text, end + 1)
+    if separator != "}" or start < len(text):
+        raise ValueError("this is not one object")
+    return members
+
+
+def items_by_outline(array: bytes) -> list[bytes]:
+    """Raises ValueError."""
+    return list(_array_items(array.decode("latin-1")))
+
+
 def _array_items(text: str) -> Iterator[bytes]:
     """Raises ValueError."""
     start, separator = 1, ","

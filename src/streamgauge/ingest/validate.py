@@ -91,7 +91,7 @@ class EventValidator:
         try:
             item = msgspec.json.decode(raw)
         except RecursionError:
-            raise _too_deep(limits.nesting_depth_max) from None
+            raise too_deep(limits.nesting_depth_max) from None
         except msgspec.ValidationError as error:
             raise ItemError("number_out_of_range", f"a number is too large ({error}): {_NUMBERS}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -110,7 +110,7 @@ class EventValidator:
             case int() if not _INT_MIN <= value <= _INT_MAX:
                 raise ItemError("number_out_of_range", f"an integer is too large: {_NUMBERS}")
             case dict() | list() if depth_left <= 0:
-                raise _too_deep(limits.nesting_depth_max)
+                raise too_deep(limits.nesting_depth_max)
             case dict():
                 for part in value.values():
                     self._check(part, depth_left - 1)
@@ -268,7 +268,7 @@ def _reserved_id() -> ItemError:
     )
 
 
-def _too_deep(depth_max: int) -> ItemError:
+def too_deep(depth_max: int) -> ItemError:
     return ItemError("too_deep", f"the event is nested over {depth_max} levels deep")
 
 

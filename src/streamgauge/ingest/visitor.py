@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any, Final
 
 import msgspec
 
 from streamgauge.config import IngestSettings
+from streamgauge.core.address import Proxies, truncated
 from streamgauge.core.device import device_of
 from streamgauge.ingest.country import country_of
 
 _ABSENT: Final = (None, "")
 _AGENT_OF_BROWSERS: Final = "Mozilla/"
-_FORWARDED_MAX: Final = 32
-"""Proxies on the way of a request that are looked at."""
 
 
 class Sender(msgspec.Struct, frozen=True, gc=False):
@@ -30,24 +28,28 @@ class Visitor(msgspec.Struct, frozen=True, gc=False):
 
     device: str | None = None
     country: str | None = None
+    is_bot: bool = False
 
 
 class Visitors:
-    """Sets `country` and `device` of events that have none, and drops their addresses."""
+    """Sets `country` and `device` of events that have none, and drops or truncates their addresses."""
 
     def __init__(self, settings: IngestSettings) -> None:
         self._derive_device = settings.derive_device
+        self._drop_bots = settings.drop_bots
         self._derive_country = settings.derive_country
         self._keep_addresses = settings.keep_addresses
-        self._proxies = tuple(ipaddress.ip_network(network) for network in settings.trusted_proxies)
+        self._proxies = Proxies(settings.trusted_proxies)
 
     def visitor(self, sender: Sender | None) -> Visitor | None:
         """None where a program sent the request: it tells of a server then, not of the person an event is of."""
         if sender is None or not sender.user_agent.startswith(_AGENT_OF_BROWSERS):
             return None
+        device = device_of(sender.user_agent) if self._derive_device or self._drop_bots else None
         return Visitor(
-            device_of(sender.user_agent) if self._derive_device else None,
-            country_of(self._address(sender)) if self._derive_country else None,
+            device if self._derive_device else None,
+            country_of(self._proxies.address(sender.peer, sender.forwarded_for)) if self._derive_country else None,
+            device == "bot",
         )
 
     def complete(self, properties: dict[str, Any], visitor: Visitor | None) -> None:
@@ -68,34 +70,8 @@ class Visitors:
                 country = visitor.country
             if country is not None:
                 properties["country"] = country
-        if not self._keep_addresses:
-            properties.pop("ip", None)
-
-    def _address(self, sender: Sender) -> str:
-        """Each proxy adds, on the right, whom it was called by: what is left of the first one that is not trusted was
-        written by anyone. Empty where there is none."""
-        if not self._is_proxy(sender.peer):
-            return sender.peer
-        for hop in reversed(sender.forwarded_for.rsplit(",", _FORWARDED_MAX)):
-            address = _without_port(hop.strip())
-            if not self._is_proxy(address):
-                return address
-        return ""
-
-    def _is_proxy(self, address: str) -> bool:
-        if not self._proxies:
-            return False
-        try:
-            found = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-            found = found.ipv4_mapped
-        return any(found in network for network in self._proxies)
-
-
-def _without_port(hop: str) -> str:
-    """Some proxies write `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
-    if hop.startswith("["):
-        return hop[1:].partition("]")[0]
-    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+        if self._keep_addresses is not True and "ip" in properties:
+            address = properties.pop("ip")
+            kept = truncated(address) if self._keep_addresses == "truncated" and type(address) is str else None
+            if kept is not None:
+                properties["ip"] = kept

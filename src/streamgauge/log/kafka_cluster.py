@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import stamina
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streamgauge.core.errors import ConfigError, Unavailable
 from streamgauge.log.base import Place
-from streamgauge.model import DAY_MS
+from streamgauge.model import DAY_MS, PROGRESS, ROW_TABLES
 
 RECORD_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of one record, key and value: more than an event may have by any setting of the ingest API."""
 
 TOPIC: Final = "events"
 
+_ROW_SEGMENT_MS: Final = DAY_MS // 4
+"""Retention removes whole segments of a topic: shorter ones keep it near to what was said."""
+
+_logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 _ANSWER_S_MAX: Final = 5.0
 """How long a broker may take to answer what isn't an append."""
+
+_METADATA_S_MAX: Final = 1.0
 
 _HINT: Final = "check that the brokers run and can be reached from here"
 
@@ -37,6 +53,7 @@ PASSING: Final = frozenset(
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
         KafkaError._TRANSPORT,
+        KafkaError._NOENT,  # no leader is known
     }
 )
 """Errors of a cluster that is changing: a topic that was made just now, a broker that went or comes."""
@@ -56,12 +73,16 @@ class Cluster:
     def found(self, partitions: int, retention_days: int) -> None:
         """Make the topic where there is none, with the broker's own default of replicas.
 
-        Raises ConfigError when it has another number of partitions, Unavailable when no broker answers.
+        Raises ConfigError when it has another number of partitions or is compacted, Unavailable when no broker answers.
         """
         with self.refusals():
             known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
             if self.topic not in known:
-                config = {"retention.ms": str(retention_days * DAY_MS), "max.message.bytes": str(RECORD_BYTES_MAX)}
+                config = {
+                    "cleanup.policy": "delete",
+                    "retention.ms": str(retention_days * DAY_MS),
+                    "max.message.bytes": str(RECORD_BYTES_MAX),
+                }
                 self._create(self.topic, partitions, config)
                 known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
         found = len(known[self.topic].partitions) if self.topic in known else partitions
@@ -70,14 +91,26 @@ class Cluster:
                 f"the topic {self.topic!r} has {found} partitions, the settings say {partitions}",
                 hint=f"set kafka.partitions = {found}: a user's events stay in one partition only while that is kept",
             )
+        if (kept := self._topic_config()) is None:
+            _logger.warning("for how long the topic %r keeps events is not known: it takes DescribeConfigs", self.topic)
+        elif (shortcoming := retention_shortcoming(self.topic, kept, retention_days)) is not None:
+            _logger.warning(shortcoming)
 
-    def retention_days(self) -> float | None:
-        """For how long the topic keeps records; None for ever. Raises Unavailable."""
+    def _topic_config(self) -> dict[str, str] | None:
+        """How the topic is set up, defaults of the brokers included; None where this client may not know. Raises
+        Unavailable."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, self.topic)
-        with self.refusals():
-            entries = self._admin.describe_configs([resource])[resource].result(_ANSWER_S_MAX)
-        milliseconds = int(entries["retention.ms"].value)
-        return None if milliseconds < 0 else milliseconds / DAY_MS
+
+        def described() -> dict[str, str] | None:
+            entries = self._admin.describe_configs([resource], request_timeout=_ANSWER_S_MAX)[resource]
+            try:
+                return {name: str(entry.value) for name, entry in entries.result(_ANSWER_S_MAX).items()}
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                    raise
+                return None
+
+        return self._patiently(described)
 
     def start_offsets(self, partitions: int) -> dict[int, int]:
         return self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
@@ -100,13 +133,47 @@ class Cluster:
 
     def places(self, group: str, partitions: int) -> dict[int, Place]:
         """Of the partitions in which something was committed."""
-        asked = [TopicPartition(self.topic, partition) for partition in range(partitions)]
+        found = self.places_at(group, [TopicPartition(self.topic, partition) for partition in range(partitions)])
+        return {one.partition: Place(one.offset, one.metadata or "") for one in found if one.offset >= 0}
+
+    def places_at(self, group: str, asked: list[TopicPartition]) -> list[TopicPartition]:
+        """With a negative offset where nothing was committed."""
 
         def committed() -> list[TopicPartition]:
-            return _raise_errors(self._group(group).committed(asked, timeout=_ANSWER_S_MAX))
+            return _raise_errors(self._group(group).committed(asked, timeout=_ANSWER_S_MAX)) if asked else []
 
-        found = self._patiently(committed)  # with a negative offset where nothing was committed
-        return {one.partition: Place(one.offset, one.metadata or "") for one in found if one.offset >= 0}
+        return self._patiently(committed)
+
+    def offsets_at(
+        self,
+        asked: Mapping[TopicPartition, OffsetSpec],
+        level: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    ) -> dict[TopicPartition, int]:
+        def offsets() -> dict[TopicPartition, int]:
+            if not asked:
+                return {}
+            answers = self._admin.list_offsets(dict(asked), request_timeout=_ANSWER_S_MAX, isolation_level=level)
+            try:
+                found = {place: answer.result(_ANSWER_S_MAX).offset for place, answer in answers.items()}
+            except KafkaException:
+                # The client goes on asking as it remembers the leaders, or remembers none, until it is made to look.
+                for topic in {place.topic for place in asked}:
+                    self._admin.list_topics(topic, timeout=_METADATA_S_MAX)
+                raise
+            if OFFSET_INVALID in found.values():  # so a broker that goes away makes the client answer
+                raise KafkaException(KafkaError(KafkaError._TRANSPORT, "a broker didn't say where a partition ends"))
+            return found
+
+        return self._patiently(offsets)
+
+    def topic_id(self, topic: str) -> str:
+        """That no other topic has, nor had or will have. Raises Unavailable."""
+
+        def described() -> str:
+            asked = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_S_MAX)
+            return str(asked[topic].result(_ANSWER_S_MAX).topic_id)
+
+        return self._patiently(described)
 
     def found_compacted(self, topic: str, partitions: int) -> None:
         """Make a topic that keeps the newest record of each key, where there is none. Raises Unavailable, ConfigError
@@ -122,6 +189,41 @@ class Cluster:
                 f"the topic {topic!r} has {found} partitions, that of the events has {partitions}",
                 hint="choose another topic for the log, or delete this one: the stream then begins anew",
             )
+
+    def found_short_lived(self, topic: str, retention_ms: int) -> None:
+        """Make a topic with one partition that keeps records for about so long, where there is none. Raises
+        Unavailable."""
+        age_ms = str(retention_ms)
+        with self.refusals():
+            if topic not in self._admin.list_topics(timeout=_ANSWER_S_MAX).topics:
+                self._create(topic, 1, {"cleanup.policy": "delete", "retention.ms": age_ms, "segment.ms": age_ms})
+
+    def found_rows(self, partitions: int, retention_days: int) -> None:
+        """Make the topics of rows where they aren't: one a table of the store, with as many partitions as the log has,
+        and the one of progress, with one. Raises ConfigError for another number of partitions, Unavailable."""
+        config = {
+            "cleanup.policy": "delete",
+            "retention.ms": str(retention_days * DAY_MS),
+            "segment.ms": str(_ROW_SEGMENT_MS),
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+        }
+        wanted = {self.row_topic(table): partitions for table in ROW_TABLES} | {self.row_topic(PROGRESS): 1}
+        with self.refusals():
+            known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
+            missing = wanted.keys() - known.keys()
+            for topic in sorted(missing):
+                self._create(topic, wanted[topic], config)
+            if missing:  # another process may have made them a moment before, otherwise
+                known = self._admin.list_topics(timeout=_ANSWER_S_MAX).topics
+        for topic in sorted(wanted.keys() & known.keys()):
+            if (found := len(known[topic].partitions)) != wanted[topic]:
+                raise ConfigError(
+                    f"the topic {topic!r} has {found} partitions, not {wanted[topic]}",
+                    hint="choose another topic for the log, or stop the Flink job, load all its rows and delete it",
+                )
+
+    def row_topic(self, table: str) -> str:
+        return f"{self.topic}.{table}"
 
     def consumer(self, **properties: Any) -> Consumer:
         """A consumer that is given its partitions, and commits nothing by itself."""
@@ -162,12 +264,7 @@ class Cluster:
 
     def _offsets(self, partitions: int, spec: OffsetSpec) -> dict[int, int]:
         places = {TopicPartition(self.topic, partition): spec for partition in range(partitions)}
-
-        def offsets() -> dict[int, int]:
-            asked = self._admin.list_offsets(places, request_timeout=_ANSWER_S_MAX)
-            return {place.partition: answer.result(_ANSWER_S_MAX).offset for place, answer in asked.items()}
-
-        return self._patiently(offsets)
+        return {place.partition: offset for place, offset in self.offsets_at(places).items()}
 
     def _create(self, name: str, partitions: int, config: Mapping[str, str]) -> None:
         topic = NewTopic(name, num_partitions=partitions, replication_factor=-1, config=dict(config))
@@ -185,6 +282,26 @@ class Cluster:
         except KafkaException as error:
             raise ConfigError(f"Kafka's client refuses the address of the log: {error.args[0].str()}") from error
         return dict(properties)
+
+
+def retention_shortcoming(topic: str, config: Mapping[str, str], retention_days: int) -> str | None:
+    """Why a topic that is set up so may lose events before they are `retention_days` old; None where it doesn't.
+
+    Raises ConfigError for one that is compacted: of each user only the newest event would be kept.
+    """
+    if "compact" in config["cleanup.policy"].split(","):
+        raise ConfigError(
+            f"the topic {topic!r} is compacted: it would keep only the newest event of each user",
+            hint=f"kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config "
+            "cleanup.policy=delete, or choose another topic in log",
+        )
+    kept_ms, wanted_ms = int(config["retention.ms"]), retention_days * DAY_MS
+    if not 0 <= kept_ms < wanted_ms:
+        return None
+    return (
+        f"the topic {topic!r} keeps events for {kept_ms / DAY_MS:g} days, retention.log_days is {retention_days}: what "
+        f"is older can't be counted again. Set its retention.ms to {wanted_ms}, or retention.log_days to what it keeps"
+    )
 
 
 def _is_passing(error: Exception) -> bool:

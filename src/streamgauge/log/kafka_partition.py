@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from streamgauge.log.base import LogBatch, LogStats, OffsetRange, Offsets, Record
@@ -10,8 +9,8 @@ from streamgauge.log.kafka import KafkaLog
 
 
 class KafkaPartition:
-    """`EventLog` that shows a single partition of another one. Its offsets are committed by `commit`, which is called
-    in a thread: brokers take them from members of the group only."""
+    """`EventLog` that shows a single partition of another one. Its offsets are committed by `commit`, which
+    returns at once: brokers take them from members of the group only."""
 
     def __init__(self, log: KafkaLog, partition: int, commit: Callable[[Offsets], None]) -> None:
         self._log = log
@@ -36,7 +35,7 @@ class KafkaPartition:
         return await self._log.fetch(ranges)
 
     async def commit(self, group: str, offsets: Offsets) -> None:
-        await asyncio.to_thread(self._commit, offsets)
+        self._commit(offsets)
 
     async def committed(self, group: str) -> dict[int, int]:
         return self._own(await self._log.committed(group))

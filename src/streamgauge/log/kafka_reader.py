@@ -18,6 +18,10 @@ _CONSUME_RECORDS: Final = 10_000
 
 _FETCH_S_MAX: Final = 30.0
 
+_AHEAD: Final = {"queued.max.messages.kbytes": 8 * 1024, "fetch.queue.backoff.ms": 20}
+"""What the client fetches before it is asked for it: a process has a reader for each of its partitions. By default it
+would be 64 MiB each, and after the limit is reached a partition would rest for a second."""
+
 
 class KafkaReader:
     """Used by one thread. Knows no group: where to read is said by whoever asks."""
@@ -31,7 +35,7 @@ class KafkaReader:
     def seek(self, positions: Offsets) -> None:
         """Go on there, in all partitions that are named."""
         if self._consumer is None:
-            self._consumer = self._cluster.consumer()
+            self._consumer = self._cluster.consumer(**_AHEAD)
         self._waiting = [_Waiting(partition) for partition in range(self._partitions)]
         topic = self._cluster.topic
         with self._cluster.refusals():

@@ -60,6 +60,11 @@ class ProfileSource(Protocol):
         ...
 
 
+def is_column(name: str) -> bool:
+    """Whether it can be the name of a profile's column."""
+    return _COLUMN.fullmatch(name) is not None and name.lower() not in (USER_ID, UPDATED_AT)
+
+
 def check_columns(columns: Sequence[str]) -> tuple[str, ...]:
     """The names, where each can be a column of profiles. Raises ConfigError."""
     for name in columns:

@@ -46,7 +46,7 @@ class ProfileWriter:
             raise Unavailable(f"the profiles in {file} can't be written: {error}") from error
         try:
             with self._writing():
-                self._prepare()
+                prepare(self._database)
         except Unavailable:
             self._database.close()
             raise
@@ -63,7 +63,7 @@ class ProfileWriter:
         """All rows in one transaction, in their order. Columns that the table lacks are added; `updated_at` is now,
         of the profiles that are new or changed. Counts are added to `summary` once it is on disk."""
         counts = ImportSummary()
-        with self._writing(), self._transaction():
+        with self._writing(), transaction(self._database):
             now_ms = self._clock.now_ms()
             for columns, part in itertools.groupby(rows, key=lambda row: row.columns):
                 self._add_columns(columns)
@@ -71,16 +71,6 @@ class ProfileWriter:
         summary.new += counts.new
         summary.changed += counts.changed
         summary.unchanged += counts.unchanged
-
-    def _prepare(self) -> None:
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes, the next import brings
-        self._database.execute("PRAGMA temp_store = MEMORY")
-        self._database.execute(
-            f"CREATE TABLE IF NOT EXISTS {TABLE} "
-            f"({USER_ID} TEXT PRIMARY KEY NOT NULL, {UPDATED_AT} INTEGER NOT NULL) WITHOUT ROWID"
-        )
-        self._database.execute(f"CREATE INDEX IF NOT EXISTS {TABLE}_{UPDATED_AT} ON {TABLE} ({UPDATED_AT})")
 
     def _add_columns(self, columns: Iterable[str]) -> None:
         there = columns_of(self._database)
@@ -107,16 +97,6 @@ class ProfileWriter:
         counts.unchanged += len(rows) - written
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            with self._database:
-                yield
-        finally:
-            if self._database.in_transaction:  # it was the commit that failed
-                self._database.rollback()
-
-    @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             yield
@@ -124,6 +104,29 @@ class ProfileWriter:
             raise Unavailable(
                 f"the profiles in {self._file} can't be written: {error}", hint="check the disk and the file's owner"
             ) from error
+
+
+def prepare(database: sqlite3.Connection) -> None:
+    """The table, where it isn't there yet."""
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes, the next import brings
+    database.execute("PRAGMA temp_store = MEMORY")
+    database.execute(
+        f"CREATE TABLE IF NOT EXISTS {TABLE} "
+        f"({USER_ID} TEXT PRIMARY KEY NOT NULL, {UPDATED_AT} INTEGER NOT NULL) WITHOUT ROWID"
+    )
+    database.execute(f"CREATE INDEX IF NOT EXISTS {TABLE}_{UPDATED_AT} ON {TABLE} ({UPDATED_AT})")
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        with database:
+            yield
+    finally:
+        if database.in_transaction:  # it was the commit that failed
+            database.rollback()
 
 
 def _upsert_from_incoming(names: Sequence[str], listed: str) -> str:

@@ -110,17 +110,17 @@ def _objects(file: SourceFile, id_column: str) -> Iterator[Row]:
             fields = decode(line.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _error(line.number, f"this is not a JSON object: {error}") from error
-        user_id = _checked_id(_json_text(fields.pop(id_column, None)) or "", line.number, id_column)
+        user_id = _checked_id(json_text(fields.pop(id_column, None)) or "", line.number, id_column)
         names = tuple(fields)
         if names not in known:
             try:
                 known[names] = _checked_columns(names)
             except FeedError as error:
                 raise _error(line.number, error.message, error.hint) from error
-        yield Row(line.number, user_id, known[names], tuple(map(_json_text, fields.values())))
+        yield Row(line.number, user_id, known[names], tuple(map(json_text, fields.values())))
 
 
-def _json_text(value: object) -> str | None:
+def json_text(value: object) -> str | None:
     """Text as it is; of anything else its JSON, where a whole number has no point: as the stream sees properties."""
     if value is None or value == "":
         return None

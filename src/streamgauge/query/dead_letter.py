@@ -73,7 +73,7 @@ class DeadLetterService:
     async def page(self, parameters: Parameters) -> LettersPage:
         """Newest first. Raises InvalidRequest for what can't be asked, and what the reader raises."""
         _check_known(parameters, (*_FILTERS, "limit", "after", "counted"))
-        limit = limit_of(parameters, LETTERS_DEFAULT, LETTERS_MAX)
+        limit = limit_of(parameters, "limit", LETTERS_DEFAULT, LETTERS_MAX)
         asked = _filters(parameters) | _before(single(parameters, "after")) | {"limit": limit + 1}
         # A page begins where the one before it ended: what is newer needs not be looked at.
         asked["to_ms"] = min(asked["to_ms"], asked["before_ms"] + 1)

@@ -115,10 +115,10 @@ class ExplainService:
         return [found for pane in panes if (found := _among(pane, rows)) is not None]
 
     async def _session(self, event: Envelope) -> Session | None:
-        user = event.user_id or event.anonymous_id
-        if user is None:
+        visitor = event.anonymous_id or event.user_id
+        if visitor is None:
             return None
-        asked = {"user_id": user, "is_anonymous": event.user_id is None, "time_ms": event.timestamp}
+        asked = {"user_id": visitor, "is_anonymous": event.anonymous_id is not None, "time_ms": event.timestamp}
         rows = await self._reader.query(SESSION, asked)
         return Session(*rows[0]) if rows else None
 

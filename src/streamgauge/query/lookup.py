@@ -29,6 +29,7 @@ REJECTED_WITH_OWN_ID: Final = """
     FROM dead_letter
     WHERE reason NOT IN ('too_late', 'too_far_ahead') AND event_id != {event_id:String} AND {event_id:String} != ''
         AND (JSONExtractString(original, 'event_id') = {event_id:String}
+            OR JSONExtractString(original, 'messageId') = {event_id:String}
             OR (JSONExtractRaw(original, 'event_id') = {event_id:String}
                 AND toString(JSONType(original, 'event_id')) IN ('Int64', 'UInt64')))
     ORDER BY dead_letter.received_at DESC, log_partition DESC, log_offset DESC LIMIT {limit:UInt32}

@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from streamgauge.config import QuerySettings
 from streamgauge.core.clock import Clock
+from streamgauge.core.errors import InvalidRequest
 from streamgauge.model import OTHER, Rollup
-from streamgauge.query.plan import NEWEST_PANES, Planner
-from streamgauge.query.question import Question, QuestionLimits, parse_question, step_starts
+from streamgauge.query.plan import NEWEST_PANES, Plan, Planner
+from streamgauge.query.question import (
+    Order,
+    Question,
+    QuestionLimits,
+    parse_question,
+    parse_values_question,
+)
 from streamgauge.store.base import StoreReader
 
 
 class Point(msgspec.Struct, frozen=True):
-    """One step of a time series. `value` is None where a measure that doesn't add has nothing."""
+    """One step of a time series. A value is None where a measure that doesn't add has nothing; `compared` is the value
+    of the range that is compared with."""
 
     start_ms: int
     value: float | None
+    compared: float | None = None
 
 
 class Group(msgspec.Struct, frozen=True):
-    """One row of a breakdown."""
+    """One row of a breakdown: a value of each dimension, and what is measured. A value is None where a measure that
+    doesn't add has nothing: in a comparison, what is in one of the ranges is a row."""
 
-    name: str
-    value: float
+    names: tuple[str, ...]
+    value: float | None
+    compared: float | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """`rows` are points without `group_by` in the question, and groups with it. `is_limited`: there are more values of
-    the dimension than are told apart in a day."""
+    """`rows` are points without `group_by` in the question, and groups with it. `limited`: dimensions
+    that have more values than are told apart in a day."""
 
     question: Question
     rows: Sequence[Point] | Sequence[Group]
-    store_s: float
-    is_limited: bool = False
+    limited: Sequence[str] = ()
+
+
+class Values(msgspec.Struct, frozen=True):
+    """The largest values of a dimension, and how many it has in all."""
+
+    question: Question
+    groups: Sequence[Group]
+    count: int
 
 
 class MetricsService:
@@ -55,14 +73,39 @@ class MetricsService:
         self._limits = QuestionLimits(limits.points_max, limits.groups_max)
         self._clock = clock
 
-    async def answer(self, parameters: Sequence[tuple[str, str]]) -> Answer:
-        """Raises InvalidRequest for what can't be asked, and what the reader raises."""
-        question = parse_question(parameters, self._rollups, self._clock.now_ms(), self._limits)
-        started_s = time.perf_counter()
-        if question.group_by is None:
-            return Answer(question, await self._series(question), time.perf_counter() - started_s)
-        rows, is_limited = await self._groups(question, question.group_by)
-        return Answer(question, rows, time.perf_counter() - started_s, is_limited)
+    def question(self, parameters: Sequence[tuple[str, str]]) -> Question:
+        """Raises InvalidRequest for what can't be asked."""
+        return parse_question(parameters, self._rollups, self._clock.now_ms(), self._limits)
+
+    def values_question(self, parameters: Sequence[tuple[str, str]]) -> Question:
+        """Likewise, of what `values` answers."""
+        return parse_values_question(parameters, self._rollups, self._clock.now_ms(), self._limits)
+
+    async def answer(self, question: Question) -> Answer:
+        """Raises what the reader raises."""
+        if question.group_by:
+            return await (self._compared(question) if question.earlier_ms else self._breakdown(question))
+        starts = question.starts
+        values = await self._values(question, starts)
+        if not question.earlier_ms:
+            return Answer(question, list(map(Point, starts, values)))
+        compared = await self._values(question.earlier, question.earlier_starts)
+        return Answer(question, list(map(Point, starts, values, compared)))
+
+    def explained(self, question: Question) -> Sequence[Plan]:
+        """What would be asked of the store."""
+        if question.group_by:
+            each = [question, *([question.earlier] if question.earlier_ms else [])]
+            return [self._planner.breakdown(one) for one in each]
+        plans = [self._planner.series(question, question.starts)]
+        if question.earlier_ms:
+            plans.append(self._planner.series(question.earlier, question.earlier_starts))
+        return plans
+
+    async def values(self, question: Question) -> Values:
+        """Of a question with a dimension. Raises what the reader raises."""
+        found = await self._groups(question)
+        return Values(question, found.groups, found.groups_count)
 
     async def newest_panes_ms(self) -> Mapping[str, int]:
         """Start of the newest pane of each metric that has any."""
@@ -76,24 +119,86 @@ class MetricsService:
     def rollups(self) -> Collection[Rollup]:
         return self._rollups.values()
 
-    async def _series(self, question: Question) -> Sequence[Point]:
-        plan = self._planner.series(question)
-        found: dict[int, Any] = {
-            start_s * 1000: value for start_s, value in await self._reader.query(plan.sql, plan.parameters)
-        }
-        # Sums and counts of nothing are 0; there is no least or greatest of nothing.
-        empty = 0.0 if question.metric.measured.kind in ("count", "sum") else None
-        starts = step_starts(question.from_ms, question.to_ms, question.step_ms)
-        return [Point(start, found.get(start, empty)) for start in starts]
+    async def _values(self, question: Question, starts: Sequence[int]) -> list[float | None]:
+        """Of the steps that begin there."""
+        plan = self._planner.series(question, starts)
+        found = dict(await self._reader.query(plan.sql, plan.parameters))
+        return [found.get(start_ms // 1000, _empty(question)) for start_ms in starts]
 
-    async def _groups(self, question: Question, dimension: str) -> tuple[Sequence[Group], bool]:
-        plan = self._planner.breakdown(question, dimension)
+    async def _breakdown(self, question: Question) -> Answer:
+        found = await self._groups(question)
+        groups, rest = found.groups, []
+        if found.groups_count > len(groups) and _adds(question):
+            other = (OTHER,) * len(question.group_by)
+            groups = [group for group in groups if group.names != other]
+            rest = [Group(other, found.total - _sum(group.value for group in groups))]
+        if question.order != question.selection:
+            groups = _ordered(groups, question.order)
+        return Answer(question, [*groups, *rest], found.limited)
+
+    async def _compared(self, question: Question) -> Answer:
+        """Both ranges whole: a row is where its values are in both, which the first rows of each don't tell."""
+        every = msgspec.structs.replace(question, limit=self._limits.groups_max, selection="-value")
+        now, earlier = await self._groups(every), await self._groups(every.earlier)
+        if max(now.groups_count, earlier.groups_count) > every.limit:
+            raise InvalidRequest(
+                f"there are over {every.limit:,} rows to compare",
+                code="too_many_rows",
+                hint="add a filter, choose a shorter range, or group by fewer dimensions",
+            )
+        empty = _empty(question)
+        values, compared = ({group.names: group.value for group in one.groups} for one in (now, earlier))
+        groups = [
+            Group(names, values.get(names, empty), compared.get(names, empty)) for names in values.keys() | compared
+        ]
+        groups = _ordered(groups, question.selection)
+        groups, beyond = groups[: question.limit], groups[question.limit :]
+        rest = []
+        if beyond and _adds(question):
+            other = (OTHER,) * len(question.group_by)
+            beyond += [group for group in groups if group.names == other]
+            groups = [group for group in groups if group.names != other]
+            rest = [Group(other, _sum(one.value for one in beyond), _sum(one.compared for one in beyond))]
+        limited = [name for name in question.group_by if name in {*now.limited, *earlier.limited}]
+        return Answer(question, [*_ordered(groups, question.order), *rest], limited)
+
+    async def _groups(self, question: Question) -> _Selected:
+        plan = self._planner.breakdown(question)
         rows = await self._reader.query(plan.sql, plan.parameters)
-        groups = [Group(name, value) for name, value, *_ in rows]
         if not rows:
-            return groups, False
-        _, _, total, count, is_limited = rows[0]
-        if count > len(rows) and question.metric.measured.kind in ("count", "sum"):
-            told_apart = [group for group in groups if group.name != OTHER]
-            groups = [*told_apart, Group(OTHER, total - sum(group.value for group in told_apart))]
-        return groups, bool(is_limited)
+            return _Selected([], 0.0, 0, ())
+        width = len(question.group_by)
+        total, count, *limited = rows[0][width + 1 :]
+        groups = [Group(tuple(row[:width]), row[width]) for row in rows]
+        return _Selected(groups, total, count, list(itertools.compress(question.group_by, limited)))
+
+
+class _Selected(NamedTuple):
+    """The groups that a question selects; the sum and the number of all of them."""
+
+    groups: list[Group]
+    total: float
+    groups_count: int
+    limited: Sequence[str]
+
+
+def _ordered(groups: list[Group], order: Order) -> list[Group]:
+    """As the store orders them: texts by their bytes."""
+    by_name = sorted(groups, key=lambda group: [name.encode() for name in group.names], reverse=order == "-name")
+    if order in ("name", "-name"):
+        return by_name
+    sign = -1 if order == "-value" else 1
+    return sorted(by_name, key=lambda group: (group.value is None, sign * (group.value or 0)))
+
+
+def _adds(question: Question) -> bool:
+    return question.metric.measured.kind in ("count", "sum")
+
+
+def _empty(question: Question) -> float | None:
+    """Sums and counts of nothing are 0; there is no least or greatest of nothing."""
+    return 0.0 if _adds(question) else None
+
+
+def _sum(values: Iterable[float | None]) -> float:
+    return sum((value for value in values if value is not None), start=0.0)

@@ -23,12 +23,20 @@ def single(parameters: Parameters, name: str) -> str | None:
     return values[0] if values else None
 
 
-def limit_of(parameters: Parameters, default: int, most: int) -> int:
-    text = single(parameters, "limit")
+def is_set(parameters: Parameters, name: str) -> bool:
+    """Of one that is 1 or 0."""
+    text = single(parameters, name)
+    if text not in (None, "0", "1"):
+        raise InvalidRequest(f"{name!r} is not {text[:64]!r}", hint=f"{name}=1, or leave it out")
+    return text == "1"
+
+
+def limit_of(parameters: Parameters, name: str, default: int, most: int) -> int:
+    text = single(parameters, name)
     if text is None:
         return default
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
-        raise InvalidRequest(f"the limit {text[:64]!r} is not possible", hint=f"a whole number from 1 to {most}")
+        raise InvalidRequest(f"the {name} {text[:64]!r} is not possible", hint=f"a whole number from 1 to {most}")
     return int(text)
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from streamgauge.config import QuerySettings
 from streamgauge.core.errors import Overloaded, StreamgaugeError, Unavailable
@@ -36,43 +36,76 @@ class QueryCanceled(StreamgaugeError):
     code = "canceled"
 
 
-class Sources:
-    """The `Queryable` of one question: the series of rollups and of self-metrics. `check` raises when it's over."""
+class Beside(Protocol):
+    """Who has further series, made of those that there are."""
 
-    def __init__(self, rollups: RollupsAsOf, self_series: SelfSeries, check: Callable[[], None]) -> None:
+    def select(self, sources: Sources, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesBatch:
+        """See `Queryable`."""
+        ...
+
+    def names(self) -> set[str]:
+        """Of all its metrics."""
+        ...
+
+
+class Sources:
+    """The `Queryable` of one question: the series of rollups, of self-metrics and what is beside them. `check` raises
+    when it's over."""
+
+    def __init__(
+        self,
+        rollups: RollupsAsOf,
+        self_series: SelfSeries,
+        check: Callable[[], None],
+        *,
+        beside: Beside | None = None,
+        complete_up_to_ms: int = 0,
+    ) -> None:
         self._rollups = rollups
         self._self_series = self_series
+        self._beside = beside
         self.check = check
+        self.complete_up_to_ms = complete_up_to_ms
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> SeriesBatch:
         found = self._rollups.select(matchers, start_ms, end_ms, hints)
         own = self._self_series.select(matchers, start_ms, end_ms, hints)
-        if not own.labels:
+        made = self._made(matchers, start_ms, end_ms)
+        if not own.labels and not made.labels:
             return found
-        return SeriesBatch.of([*found.rows(), *own.rows()])
+        return SeriesBatch.of([*found.rows(), *own.rows(), *made.rows()])
 
     def label_sets(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> list[Labels]:
         return [
             *self._rollups.label_sets(matchers, start_ms, end_ms),
             *self._self_series.label_sets(matchers, start_ms, end_ms),
+            *self._made(matchers, start_ms, end_ms).labels,
         ]
 
     def label_values(self, name: str, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> set[str]:
         own = self._self_series.label_sets(matchers, start_ms, end_ms)
+        own += self._made(matchers, start_ms, end_ms).labels
         found = {value_of(labels, name) for labels in own} - {""}
         return found | self._rollups.label_values(name, matchers, start_ms, end_ms)
 
     def metric_names(self, start_ms: int, end_ms: int) -> set[str]:
-        """All rollups, whether they have panes or not, and the self-metrics of that time."""
+        """All rollups and what is beside them, whether they have panes or not, and the self-metrics of that time."""
         own = self._self_series.label_sets((), start_ms, end_ms)
-        return {value_of(labels, NAME) for labels in own} | {rollup.name for rollup in self._rollups.rollups}
+        names = {value_of(labels, NAME) for labels in own} | {rollup.name for rollup in self._rollups.rollups}
+        return names | (self._beside.names() if self._beside is not None else set())
+
+    def _made(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesBatch:
+        return SeriesBatch.of([]) if self._beside is None else self._beside.select(self, matchers, start_ms, end_ms)
 
 
 class PromqlService:
     """Used on the event loop."""
 
-    def __init__(self, rollups: RollupSeries, self_series: SelfSeries, limits: QuerySettings) -> None:
+    def __init__(
+        self, rollups: RollupSeries, self_series: SelfSeries, limits: QuerySettings, beside: Beside | None = None
+    ) -> None:
         self._rollups = rollups
+        self._beside = beside
         self._self_series = self_series
         self._seconds_max = limits.execution_s_max
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="promql")
@@ -91,7 +124,13 @@ class PromqlService:
             raise Overloaded(f"{QUESTIONS_MAX} questions are being answered already", hint="ask again in a second")
         seconds = self._seconds_max if timeout_s is None else min(timeout_s, self._seconds_max)
         question = _Question(seconds)
-        sources = Sources(self._rollups.as_of(fresh, question.seconds_left), self._self_series, question.check)
+        sources = Sources(
+            self._rollups.as_of(fresh, question.seconds_left),
+            self._self_series,
+            question.check,
+            beside=self._beside,
+            complete_up_to_ms=fresh.complete_up_to_ms,
+        )
         self._waiting += 1
         try:
             running = asyncio.get_running_loop().run_in_executor(self._threads, work, sources)

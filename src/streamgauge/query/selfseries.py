@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import numpy as np
 from prometheus_client import CollectorRegistry
 
+from streamgauge.core.clock import Clock
 from streamgauge.query.promql.labels import NAME, Labels, labels_of
 from streamgauge.query.promql.select import present_samples
 from streamgauge.query.promql.series import Hints, Matcher, SeriesBatch, satisfying
@@ -32,6 +34,13 @@ class SelfSeries:
         self._times = np.zeros(SAMPLES_MAX, dtype=np.int64)
         # NaN where there is no sample.
         self._values = np.full((64, SAMPLES_MAX), np.nan)
+
+    async def run(self, clock: Clock, measure: Callable[[], Awaitable[object]]) -> None:
+        """Record until cancelled. `measure` brings the gauges up to date."""
+        while True:
+            await measure()
+            self.record(clock.now_ms())
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
 
     def record(self, now_ms: int) -> None:
         """Take one sample of each. Nothing where the clock went back."""

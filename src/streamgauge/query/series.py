@@ -155,7 +155,7 @@ class RollupsAsOf:
     def _table(self, sql: str, parameters: dict[str, Any]) -> pa.Table:
         check_interruption()
         try:
-            rows = self._reader.table(sql, parameters, self._seconds_left())
+            rows = self._reader.table(sql, parameters, self._seconds_left(), check_interruption)
         except QueryLimit:
             raise
         except InvalidRequest as error:

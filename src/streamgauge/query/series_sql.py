@@ -10,6 +10,8 @@ from streamgauge.model import UNKNOWN, Rollup
 from streamgauge.query.plan import Plan
 from streamgauge.query.promql.labels import NAME
 from streamgauge.query.promql.series import Hints, Matcher, MatchOp
+from streamgauge.query.reads import reads, source
+from streamgauge.store.grains import ADDITIVE, EXTREMES
 from streamgauge.store.schema import promoted_column
 
 BEFORE: Final = -1
@@ -86,7 +88,7 @@ class SeriesSql:
         self, rollup: Rollup, matchers: Sequence[Matcher], labels: Sequence[str], cells: Cells, memory_ms: int
     ) -> Plan:
         """Rows (a column for each label, cell, value); the cell is `BEFORE` for panes of the `memory_ms` before."""
-        window_s = rollup.window_ms // 1000
+        window_s, kind = rollup.window_ms // 1000, rollup.measured.kind
         begin_s = (cells.first_ms - cells.width_ms) // rollup.window_ms * window_s
         parameters: dict[str, Any] = {
             "begin": begin_s,
@@ -95,17 +97,21 @@ class SeriesSql:
             "first_end": cells.first_ms,
         }
         from_s = max(0, begin_s - (memory_ms // 1000 if is_dense(rollup) else 0))
-        condition = self._condition(rollup, matchers, (from_s, cells.last_ms // 1000), parameters)
-        columns = self._columns(rollup, labels, parameters)
-        # The end of the pane's window, then the first end of a cell that isn't before it.
-        end_ms = "(intDiv(toUnixTimestamp(timestamp), {window:UInt32}) + 1) * {window:UInt32} * 1000"
+        parts = reads(from_s, cells.last_ms // 1000, _bounds(cells, window_s))
+        columns = f"{self._columns(rollup, labels, parameters)}toUnixTimestamp(timestamp) AS at, {_MEASURE[kind]}"
+        rows = source(_base(rollup), parts, columns, self._condition(rollup, matchers, parameters), parameters)
+        # The end of the pane's window, then the first end of a cell that isn't before it. A row by the hour or day
+        # counts as its first pane: the others are in the same cell.
+        end_ms = "(intDiv(at, {window:UInt32}) + 1) * {window:UInt32} * 1000"
         cell = f"intDiv(toInt64({end_ms}) + {{width:Int64}} - 1 - {{first_end:Int64}}, {{width:Int64}})"
-        groups = ", ".join([*(f"c{number}" for number in range(len(labels))), "cell"])
+        groups = "".join(f"c{number}, " for number in range(len(labels)))
         return Plan(
-            f"SELECT {columns}if(toInt64({end_ms}) + {{width:Int64}} <= {{first_end:Int64}}, {BEFORE}, "
-            f"toInt64({cell})) AS cell, {_VALUES[rollup.measured.kind]} AS total "
-            f"FROM {_table(rollup)} WHERE {condition} GROUP BY {groups} LIMIT {self._rows_max + 1}",
+            f"SELECT {groups}if(toInt64({end_ms}) + {{width:Int64}} <= {{first_end:Int64}}, {BEFORE}, "
+            f"toInt64({cell})) AS cell, {_VALUES[kind]} AS total "
+            f"{rows} GROUP BY {groups}cell LIMIT {self._rows_max + 1}",
             parameters,
+            _base(rollup),
+            parts,
         )
 
     def distinct(
@@ -113,26 +119,17 @@ class SeriesSql:
     ) -> Plan:
         """Rows (a column for each label) of the panes that begin in `[from, to)`."""
         parameters: dict[str, Any] = {}
-        condition = self._condition(rollup, matchers, span_s, parameters)
-        columns = self._columns(rollup, labels, parameters)
-        return Plan(
-            f"SELECT DISTINCT {columns}1 AS here FROM {_table(rollup)} WHERE {condition} LIMIT {self._rows_max + 1}",
-            parameters,
-        )
+        parts, columns = reads(*span_s), f"{self._columns(rollup, labels, parameters)}1 AS here"
+        rows = source(_base(rollup), parts, columns, self._condition(rollup, matchers, parameters), parameters)
+        return Plan(f"SELECT DISTINCT * {rows} LIMIT {self._rows_max + 1}", parameters, _base(rollup), parts)
 
     def _columns(self, rollup: Rollup, labels: Sequence[str], parameters: dict[str, Any]) -> str:
         names = [self._dimension(rollup, label, parameters, f"label_{number}") for number, label in enumerate(labels)]
         return "".join(f"toLowCardinality({name}) AS c{number}, " for number, name in enumerate(names))
 
-    def _condition(
-        self, rollup: Rollup, matchers: Sequence[Matcher], span_s: tuple[int, int], parameters: dict[str, Any]
-    ) -> str:
-        parameters |= {"metric": rollup.name, "from": span_s[0], "to": span_s[1]}
-        conditions = [
-            "metric_name = {metric:String}",
-            "timestamp >= toDateTime({from:UInt32}, 'UTC')",
-            "timestamp < toDateTime({to:UInt32}, 'UTC')",
-        ]
+    def _condition(self, rollup: Rollup, matchers: Sequence[Matcher], parameters: dict[str, Any]) -> str:
+        parameters["metric"] = rollup.name
+        conditions = ["metric_name = {metric:String}"]
         for number, matcher in enumerate(matchers):
             if matcher.name not in label_names(rollup):
                 continue  # no series of the rollup has it: decided before anything is asked
@@ -151,6 +148,13 @@ class SeriesSql:
         return f"dimensions[{{{parameter}:String}}]"
 
 
+def _bounds(cells: Cells, window_s: int) -> list[int]:
+    """Where panes of one cell end and those of the next begin, in s. A cell has the panes that end in it."""
+    before = range(cells.first_ms - cells.width_ms, cells.last_ms, cells.width_ms)
+    return [end_ms // 1000 // window_s * window_s for end_ms in before]
+
+
+_MEASURE: Final[Mapping[str, str]] = {"count": "value", "sum": "value", "min": "value_min", "max": "value_max"}
 _VALUES: Final[Mapping[str, str]] = {
     "count": "sum(value)",
     "sum": "sum(value)",
@@ -170,5 +174,5 @@ def _pattern(matcher: Matcher) -> str:
     return f"^(?s:{matcher.value})$" if is_regex else matcher.value
 
 
-def _table(rollup: Rollup) -> str:
-    return "metrics" if is_dense(rollup) else "metrics_extremes"
+def _base(rollup: Rollup) -> str:
+    return ADDITIVE if is_dense(rollup) else EXTREMES

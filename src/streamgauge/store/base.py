@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -49,18 +49,51 @@ class StoreRebuild(Protocol):
     def close(self) -> None: ...
 
 
+Noted = Callable[[str, int, int], None]
+"""Told after each write that may have changed what readers see of a metric: its name, and the event times
+`[from_ms, to_ms)`. Called by the thread that writes."""
+
+
+SqlForm = Literal["json", "csv", "ndjson", "arrow"]
+
+
+class SqlEngine(Protocol):
+    """Carries out SQL that other people wrote, within limits and without any effect. Used from an event loop."""
+
+    async def ask(self, sql: str, parameters: Mapping[str, str], form: SqlForm) -> bytes:
+        """The result as the engine writes it: JSONCompact, CSV with names, a JSON object a row, an Arrow stream.
+
+        `sql` is one SELECT of `metrics`, `sessions`, `events` and `dead_letter`; `parameters` are for `{name:Type}` in
+        it. A task that is cancelled ends the query in the engine. Raises InvalidRequest (`invalid_sql`,
+        `sql_not_allowed`), QueryLimit, Overloaded where too many wait, Unavailable.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+Check = Callable[[], None]
+"""Raises where nobody waits for the answer any more."""
+
+
+def never() -> None:
+    """The check of a query that is always answered."""
+
+
 class StoreReader(Protocol):
     """Used from any thread."""
 
     async def query(self, sql: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         """Rows of a read-only query. Values come only by `parameters`, as `{name:Type}` in the text.
 
-        Raises `QueryLimit` where a limit (time, rows) is exceeded, `Unavailable` when the engine is not there.
+        A task that is cancelled ends the query in the engine. Raises `QueryLimit` where a limit (time, rows, memory) is
+        exceeded, `Overloaded` where too many wait, `Unavailable` when the engine is not there.
         """
         ...
 
-    def table(self, sql: str, parameters: Mapping[str, Any], seconds_max: float) -> pa.Table:
+    def table(self, sql: str, parameters: Mapping[str, Any], seconds_max: float, check: Check = never) -> pa.Table:
         """The same as columns, for much data, within `seconds_max` where that is less than the store's own limit.
+        `check` is made now and then; what it raises ends the query.
         `LowCardinality` columns arrive as dictionaries. Blocks: not for an event loop. Raises what `query` does, and
         InvalidRequest with the code `invalid_pattern` for a regular expression that the engine can't read."""
         ...

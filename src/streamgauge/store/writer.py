@@ -15,6 +15,9 @@ _SETTINGS: Final = {
     "async_insert": 0,
     # Panes of one batch are distinct already; there is nothing to sum up before the first merge.
     "optimize_on_insert": 0,
+    # The rows by the hour and by the day have the token too: of an insert that was cut off, those that are missing are
+    # made by the next try, and no others.
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
     # An import touches as many days as its file has, and each is a partition.
     "max_partitions_per_insert_block": 0,
 }
@@ -25,7 +28,7 @@ class ClickHouseWriter:
 
     def __init__(self, clients: StoreClients, installation: str = "") -> None:
         """`installation` tells its tokens apart from those of others that write to the same store."""
-        self._client = clients.connect(_SETTINGS)
+        self._connection = clients.open(_SETTINGS)
         self._token_prefix = f"{installation}/" if installation else ""
 
     def write(self, batch: RowBatch) -> None:
@@ -33,16 +36,12 @@ class ClickHouseWriter:
             return
         token = f"{self._token_prefix}{batch.batch_id}"
         try:
-            self._client.insert_arrow(
-                batch.table,
-                # In one piece: the engine mixes the number of pieces into the token.
-                batch.rows.combine_chunks(),
-                settings={"insert_deduplicate": 1, "insert_deduplication_token": token},
-            )
+            # In one piece: the engine mixes the number of pieces into the token.
+            self._connection.insert_arrow(batch.table, batch.rows.combine_chunks(), token)
         except (ClickHouseError, OSError) as error:
             raise Unavailable(
                 f"the store did not take {batch.rows.num_rows} rows for {batch.table}: {error}"
             ) from error
 
     def close(self) -> None:
-        self._client.close()
+        self._connection.close()

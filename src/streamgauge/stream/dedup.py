@@ -168,10 +168,10 @@ class DropRepeatedIds:
 
 
 def _keys_of(events: pl.DataFrame) -> tuple[Hashes, Hashes]:
-    """What an event is known by: its id, its user or anonymous id, and the partition, which follows from that."""
+    """What an event is known by: its id, its anonymous id or user, and the partition, which follows from that."""
     high, low = hashes_of(events["event_id"])
-    user_high, user_low = hashes_of(events.select(pl.coalesce("user_id", "anonymous_id", pl.lit("")))["user_id"])
-    is_anonymous = events["user_id"].is_null().to_numpy()
+    user_high, user_low = hashes_of(events.select(pl.coalesce("anonymous_id", "user_id", pl.lit("")))["anonymous_id"])
+    is_anonymous = (events["anonymous_id"].is_not_null() | events["user_id"].is_null()).to_numpy()
     partition = events["log_partition"].to_numpy().astype(np.uint64) * _PARTITION_FACTOR
     whose = np.where(is_anonymous, user_high ^ _ANONYMOUS, user_high)
     return high ^ (whose * _USER_FACTOR), low ^ (user_low * _USER_FACTOR) ^ partition

@@ -155,7 +155,7 @@ class EmbeddedRunner:
                 task.cancel()
             await asyncio.gather(coming, stopping, *committing, return_exceptions=True)
             for thread in (self._thread, self._decoder, self._writing):
-                thread.shutdown(wait=True)
+                await asyncio.to_thread(thread.shutdown)  # a store that doesn't answer must not stop all else here
             self._stage = StageState("stopping")
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
@@ -33,6 +34,11 @@ Change = Callable[[Sequence[int]], Coroutine[Any, Any, None]]
 class Membership(Protocol):
     """This process among those that share the partitions."""
 
+    @property
+    def is_member(self) -> bool:
+        """Whether what it was given is its own, as far as it knows."""
+        ...
+
     async def run(self) -> None:
         """Until cancelled. Awaits what it was made with for partitions that come and go."""
         ...
@@ -50,9 +56,10 @@ class PartitionRunner(NamedTuple):
 
 
 class _Work:
-    """On one partition. `runner` is None while it isn't open."""
+    """On one partition. `runner` is None while it isn't open; `is_given_up` is set when it needn't be opened."""
 
     def __init__(self) -> None:
+        self.is_given_up = threading.Event()
         self.runner: EmbeddedRunner | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -61,20 +68,23 @@ class PartitionedRunner:
     """`Runner` of the partitions that the group gives to this process."""
 
     def __init__(
-        self, open_partition: Callable[[int], PartitionRunner], join: Callable[[Change, Change], Membership]
+        self,
+        open_partition: Callable[[int, threading.Event], PartitionRunner],
+        join: Callable[[Change, Change], Membership],
     ) -> None:
         """`open_partition` takes a partition over from whoever had it; it is called in a thread, and may raise
-        Unavailable. `join` is told what to await for partitions that are given and taken."""
+        Unavailable, above all when the event is set: then the partition is another's to open. `join` is told what to
+        await for partitions that are given and taken."""
         self._open = open_partition
         self._join = join
         self._works: dict[int, _Work] = {}
         self._stop = asyncio.Event()
         self._failed = asyncio.Event()
         self._failure: BaseException | None = None
-        self._stage = StageState("starting")
+        self._membership: Membership | None = None
 
     async def run(self, spec: PipelineSpec) -> None:
-        membership = self._join(partial(self._given, spec), self._taken)
+        membership = self._membership = self._join(partial(self._given, spec), self._taken)
         waited_for = [
             asyncio.create_task(membership.run()),
             asyncio.create_task(self._stop.wait()),
@@ -87,7 +97,7 @@ class PartitionedRunner:
             if waited_for[0].done():
                 waited_for[0].result()
         finally:
-            self._stage = StageState("stopping")
+            self._stop.set()
             for task in waited_for:
                 task.cancel()
             await asyncio.gather(*waited_for, return_exceptions=True)
@@ -101,8 +111,10 @@ class PartitionedRunner:
     def state(self) -> StageState:
         runners = {partition: work.runner for partition, work in sorted(self._works.items())}
         details = {"partitions": list(runners)}
-        if self._stage.state != "ready":
-            return self._stage
+        if self._stop.is_set():
+            return StageState("stopping", details=details)
+        if self._membership is None or not self._membership.is_member:
+            return StageState("starting", "it waits for its share of the partitions")
         for partition, runner in runners.items():
             found = runner.state() if runner is not None else StageState("starting")
             if not found.works:
@@ -111,7 +123,7 @@ class PartitionedRunner:
 
     async def freshness(self) -> Freshness:
         """Of the partitions of this process."""
-        all_fresh = [await work.runner.freshness() for work in self._works.values() if work.runner is not None]
+        all_fresh = [await runner.freshness() for runner in self.runners()]  # which may come and go meanwhile
         return Freshness(
             min((fresh.complete_up_to_ms for fresh in all_fresh), default=0),
             max((fresh.lag_ms for fresh in all_fresh), default=0),
@@ -129,7 +141,8 @@ class PartitionedRunner:
 
     async def _given(self, spec: PipelineSpec, partitions: Sequence[int]) -> None:
         """They are opened beside what is under way: a long memory must not hold the group up."""
-        self._stage = StageState("ready")
+        if self._stop.is_set():
+            return  # they are given back in a moment
         for partition in partitions:
             work = self._works[partition] = _Work()
             work.task = asyncio.create_task(self._work_on(partition, work, spec), name=f"partition {partition}")
@@ -146,21 +159,19 @@ class PartitionedRunner:
     async def _work_on(self, partition: int, work: _Work, spec: PipelineSpec) -> None:
         while True:
             try:
-                opened = await _to_its_end(asyncio.to_thread(self._open, partition))
+                opened = await _to_its_end(asyncio.to_thread(self._open, partition, work.is_given_up))
+                try:
+                    work.runner = opened.runner
+                    await opened.runner.run(spec)
+                    return
+                finally:
+                    work.runner = None
+                    await asyncio.to_thread(opened.close)
             except Unavailable as error:
                 _logger.warning("partition %d can't be taken over yet: %s", partition, error.message)
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            work.runner = opened.runner
-            try:
-                await opened.runner.run(spec)
-                return
             except Superseded as error:
-                # It may be that one that slept and doesn't know yet that the partition isn't its own.
+                # It may be by one that slept and doesn't know yet that the partition isn't its own.
                 _logger.warning("%s", error.message)
-            finally:
-                work.runner = None
-                await asyncio.to_thread(opened.close)
             await asyncio.sleep(_AGAIN_S)
 
     def _note_failure(self, task: asyncio.Task[None]) -> None:
@@ -171,6 +182,7 @@ class PartitionedRunner:
 
 async def _end(work: _Work) -> None:
     """Between two batches, where it gets there soon."""
+    work.is_given_up.set()
     task = work.task
     if task is None:
         return

@@ -32,6 +32,7 @@ from streamgauge.store.base import RowBatch, StoreRebuild, StoreWriter
 from streamgauge.stream.batch import decode
 from streamgauge.stream.embedded import EmbeddedRunner
 from streamgauge.stream.enrich import Profiles
+from streamgauge.stream.erased import Erased, nobody, without_erased
 from streamgauge.stream.pipeline import Pipeline, wanted_fields
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Admission, Pending, ReplayRequest, RunnerState
@@ -62,13 +63,16 @@ class Replays:
         *,
         profiles: Profiles,
         open_store: Callable[[], tuple[StoreWriter, StoreRebuild]],
+        erased: Callable[[], Awaitable[Sequence[Erased]]] = nobody,
     ) -> None:
-        """`open_store` is asked when a replay begins: most processes never need it."""
+        """`open_store` is asked when a replay begins: most processes never need it. `erased` says then whose events
+        are passed over."""
         self._log = log
         self._runner = runner
         self._state = state
         self._profiles = profiles
         self._open_store = open_store
+        self._erased = erased
         self._spec = spec
         self._wanted = asyncio.Event()
         self._beginning = asyncio.Lock()  # one replay at a time, also while it is being written down
@@ -181,7 +185,9 @@ class Replays:
         writer, rebuild = await self._in_thread(self._open_store)
         try:
             await self._in_thread(rebuild.clear)
-            reading = _Reading(self._profiles, writer, self._spec, request, self._state.admissions())
+            reading = _Reading(
+                self._profiles, writer, self._spec, request, self._state.admissions(), erased=await self._erased()
+            )
             starts = await self._log.start_offsets()
             reading.positions = dict(starts)
             behind = 1
@@ -232,7 +238,10 @@ class _Reading:
         spec: PipelineSpec,
         request: ReplayRequest,
         admissions: Sequence[Admission],
+        *,
+        erased: Sequence[Erased],
     ) -> None:
+        self._erased = erased
         self.positions: dict[int, int] = {}
         self._admissions = deque(admissions)
         self._writer = writer
@@ -256,7 +265,7 @@ class _Reading:
             self._admissions.popleft()
 
     def count(self, records: LogBatch, watermark_ms: int) -> None:
-        batch = decode(records, wanted_fields(self._spec))
+        batch = without_erased(decode(records, wanted_fields(self._spec)), self._erased)
         # Sessions are closed when they can be joined no more; a last time at the end, as the live ones were.
         # Of the partition that is read slowest: the others are ahead of what may still join.
         newest = batch.events.group_by("log_partition").agg(pl.col("received_at").max())["received_at"]

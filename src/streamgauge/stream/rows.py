@@ -8,7 +8,15 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from streamgauge.model import MINUTE_MS, SESSION_DIMENSIONS, SESSION_METRICS, EventSample, LiveUpdate, Rollup
+from streamgauge.model import (
+    LIVE_SAMPLE_EVENTS_MAX,
+    MINUTE_MS,
+    SESSION_DIMENSIONS,
+    SESSION_METRICS,
+    EventSample,
+    LiveUpdate,
+    Rollup,
+)
 from streamgauge.store.base import RowBatch
 from streamgauge.stream.batch import Batch
 from streamgauge.stream.cardinality import DimensionValues
@@ -16,8 +24,6 @@ from streamgauge.stream.session_rows import SessionChanges
 from streamgauge.stream.spec import PipelineSpec
 from streamgauge.stream.state import Pending
 from streamgauge.stream.window import known, pane_rows, panes
-
-_SAMPLE_EVENTS_MAX = 10
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -69,7 +75,7 @@ def _session_panes(
 
 def live_update(batch: Batch, counted: dict[str, float]) -> LiveUpdate:
     times = batch.events["timestamp"]
-    newest = batch.events.tail(_SAMPLE_EVENTS_MAX).select("event", "timestamp", "user_id", "properties")
+    newest = batch.events.tail(LIVE_SAMPLE_EVENTS_MAX).select("event", "timestamp", "user_id", "properties")
     return LiveUpdate(
         events_count=batch.events.height,
         metrics=counted,

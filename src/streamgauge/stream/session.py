@@ -1,4 +1,8 @@
-"""Session windows: the events of one user that are less than a gap apart.
+"""Session windows: the events of one visitor that are less than a gap apart.
+
+A visitor is an anonymous id, or a user where an event has none, and is called a user below. Somebody who was anonymous
+and is identified then stays in the same session; which user that is, `identified`, is that of the last event that says
+so (docs/adr/0021).
 
 The events of a batch are first made into runs, the sessions that they would be alone, by sorting. Then each run joins
 what it touches of its user's sessions. All of a user's sessions are a chain, newest first; nearly always a run only
@@ -21,7 +25,7 @@ import polars as pl
 from streamgauge.model import MINUTE_MS
 from streamgauge.stream.journal import Blocks, Journal, StateChange
 from streamgauge.stream.session_rows import TEXTS, SessionChanges, stored, summed
-from streamgauge.stream.session_runs import Columns, Index, Texts, Users, runs_of
+from streamgauge.stream.session_runs import Columns, Index, Texts, Users, runs_of, slots_or_none
 from streamgauge.stream.spec import PipelineSpec
 
 _FIRSTS: Final = ("entry_page", "country", "device")
@@ -36,6 +40,8 @@ _NUMBERS: Final = {
     "exit_page_ms": np.int64,
     "country_ms": np.int64,
     "device_ms": np.int64,
+    "identified": np.int64,
+    "identified_ms": np.int64,
     "events": np.uint32,
     "page_views": np.uint32,
     "entry_page": np.int32,
@@ -243,6 +249,9 @@ class Sessions:
         later = runs["exit_page_ms"] >= columns["exit_page_ms"][sessions]
         columns["exit_page"][sessions[later]] = runs["exit_page"][later]
         columns["exit_page_ms"][sessions[later]] = runs["exit_page_ms"][later]
+        later = runs["identified_ms"] >= columns["identified_ms"][sessions]
+        columns["identified"][sessions[later]] = runs["identified"][later]
+        columns["identified_ms"][sessions[later]] = runs["identified_ms"][later]
         columns["start"][sessions] = np.minimum(columns["start"][sessions], runs["start"])
         for name in ("end", "received"):
             columns[name][sessions] = np.maximum(columns[name][sessions], runs[name])
@@ -380,16 +389,16 @@ class Sessions:
         """Sessions as rows that stand for themselves; `gone` are those that were merged into another, `unwritten` those
         that the store knows otherwise. What is resumed as unwritten may have been written since: it is once more."""
         user = self._user[sessions]
-        names = self._users.names
         columns = {
             name: self._texts_of(name, sessions) if name in TEXTS else pl.Series(self._columns[name][sessions])
             for name in _NUMBERS
         }
         return pl.DataFrame(
             {
-                "user": pl.Series([names[slot] for slot in user.tolist()], dtype=pl.String()),
+                "user": self._users.of(user),
                 "anonymous": self._users.anonymous[user],
                 **columns,
+                "identified": self._users.of(self._columns["identified"][sessions]),
                 "gone": self._gone[sessions],
                 "unwritten": self._unwritten[sessions],
             }
@@ -414,9 +423,16 @@ class Sessions:
         if not rows.height:
             return
         rows = rows.sort("start")
+        if "identified" not in rows.columns:  # of before there was one
+            rows = rows.with_columns(identified=pl.lit(None, pl.String()), identified_ms=pl.lit(None, pl.Int64()))
+        rows = rows.with_columns(pl.col("identified_ms").fill_null(-1))
         user = self._users.slots_of(rows["user"], rows["anonymous"].to_numpy())
+        identified = slots_or_none(rows["identified"], self._users)
         self._know_users()
         for name in _NUMBERS:
+            if name == "identified":
+                self._columns[name] = identified
+                continue
             column = rows[name]
             numbers = self._texts.codes_of(column, _ANY_LENGTH) if name in TEXTS else column.to_numpy()
             self._columns[name] = numbers.copy()  # what comes from a frame can't be written to

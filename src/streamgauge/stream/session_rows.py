@@ -34,6 +34,7 @@ def stored(rows: pl.DataFrame, version: int) -> pl.DataFrame:
     return rows.select(
         pl.col("user").alias("user_id"),
         pl.col("anonymous").alias("is_anonymous"),
+        pl.when("anonymous").then(pl.col("identified").fill_null("")).otherwise("user").alias("identified_user_id"),
         pl.col("opened").alias("opened_at"),
         pl.col("start").alias("started_at"),
         pl.col("end").alias("ended_at"),

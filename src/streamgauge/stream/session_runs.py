@@ -21,6 +21,9 @@ PAGE_VIEW: Final = "page_view"
 NONE_MS: Final = np.iinfo(np.int64).max
 """The time of a text that no event had."""
 
+NOBODY: Final = -1
+"""The slot of a user where none is known."""
+
 _ANONYMOUS: Final = np.uint64(0xA5A5A5A5A5A5A5A5)
 """Keeps the anonymous id 7 apart from the user 7."""
 
@@ -30,7 +33,7 @@ Columns = dict[str, npt.NDArray[Any]]
 
 
 class Users:
-    """Users and anonymous ids by slot, a number from 0 on in the order in which they came."""
+    """Anonymous ids and users by slot, a number from 0 on in the order in which they came."""
 
     def __init__(self, room: int) -> None:
         self.names: list[str] = []
@@ -58,6 +61,11 @@ class Users:
             self.names += users.gather(first_at).to_list()
             self.anonymous = np.append(self.anonymous, anonymous[first_at])
         return slots
+
+    def of(self, slots: Index) -> pl.Series:
+        """The names again; null for nobody."""
+        names = self.names
+        return pl.Series([names[slot] if slot >= 0 else None for slot in slots.tolist()], dtype=pl.String())
 
 
 class Texts:
@@ -92,10 +100,12 @@ class Texts:
 
 
 def runs_of(events: pl.DataFrame, users: Users, texts: Texts, spec: PipelineSpec) -> tuple[Index, Columns]:
-    """The user (slot) and the columns of each run, by user and then time."""
+    """The visitor (slot) and the columns of each run, by visitor and then time. A visitor is an anonymous id, which
+    stays when it becomes known whose it is, or a user where there is none."""
     keyed = events.select(
-        pl.coalesce("user_id", "anonymous_id").alias("user"),
-        pl.col("user_id").is_null().alias("anonymous"),
+        pl.coalesce("anonymous_id", "user_id").alias("user"),
+        pl.col("anonymous_id").is_not_null().alias("anonymous"),
+        pl.when(pl.col("anonymous_id").is_not_null()).then("user_id").alias("identified"),
         "timestamp",
         "received_at",
         (pl.col("event") == PAGE_VIEW).alias("page_view"),
@@ -103,6 +113,7 @@ def runs_of(events: pl.DataFrame, users: Users, texts: Texts, spec: PipelineSpec
     ).drop_nulls("user")
     slots = users.slots_of(keyed["user"], keyed["anonymous"].to_numpy())
     time_ms = keyed["timestamp"].to_numpy()
+    identified = slots_or_none(keyed["identified"], users)
     order = np.lexsort((time_ms, slots))  # stable: of equal times the first in the log stays first
     slots, time_ms = slots[order], time_ms[order]
     if not len(slots):
@@ -119,6 +130,13 @@ def runs_of(events: pl.DataFrame, users: Users, texts: Texts, spec: PipelineSpec
         "page_views": np.add.reduceat(keyed["page_view"].to_numpy()[order].astype(np.uint32), first),
         "closed": np.zeros(len(first), dtype=np.bool_),
     }
+    identified = identified[order]
+    place = np.maximum.reduceat(np.where(identified >= 0, np.arange(len(identified)), -1), first)
+    is_known, place = place >= first, np.maximum(place, 0)
+    runs |= {
+        "identified": np.where(is_known, identified[place], NOBODY),
+        "identified_ms": np.where(is_known, time_ms[place], -1),
+    }
     for name, field in (("entry_page", "page"), ("country", "country"), ("device", "device")):
         codes = texts.codes_of(keyed[field], spec.dimension_chars_max)[order]
         places = np.where(codes > 0, np.arange(len(codes)), len(codes))
@@ -130,6 +148,15 @@ def runs_of(events: pl.DataFrame, users: Users, texts: Texts, spec: PipelineSpec
             found = _text_at(place, place >= first, codes, time_ms)
             runs |= {"exit_page": found["code"], "exit_page_ms": np.where(place >= first, found["ms"], -1)}
     return slots[first], runs
+
+
+def slots_or_none(users_or_null: pl.Series, users: Users) -> Index:
+    """Of users; `NOBODY` for null."""
+    slots = np.full(len(users_or_null), NOBODY, dtype=np.int64)
+    known = users_or_null.is_not_null().to_numpy()
+    if known.any():
+        slots[known] = users.slots_of(users_or_null.drop_nulls(), np.zeros(int(known.sum()), dtype=np.bool_))
+    return slots
 
 
 def _text_at(place: Index, there: npt.NDArray[np.bool_], codes: npt.NDArray[np.int32], time_ms: Index) -> Columns:

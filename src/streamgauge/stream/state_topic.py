@@ -19,6 +19,7 @@ written to the store, and that is refused to it after step 1.
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
@@ -59,9 +60,11 @@ class StateTopic:
     """`StreamState` of one partition. For one thread at a time. What writes raises `Unavailable` where nothing was
     changed, and `Superseded` where another process has taken the partition over."""
 
-    def __init__(self, properties: Mapping[str, Any], topic: str, partition: int) -> None:
+    def __init__(
+        self, properties: Mapping[str, Any], topic: str, partition: int, is_given_up: threading.Event | None = None
+    ) -> None:
         """Take the partition over. `properties`: of a Kafka client. `topic` is there, and compacted. Raises
-        Unavailable, ConfigError for a state of another version."""
+        Unavailable, soon when `is_given_up` is set; ConfigError for a state of another version."""
         self._partition = partition
         self._place = (topic, partition)
         self._facts = _Facts()
@@ -80,7 +83,7 @@ class StateTopic:
         )
         try:
             self._producer.init_transactions(_ANSWER_S_MAX)
-            self._restored = self._read(properties)
+            self._restored = self._read(properties, is_given_up or threading.Event())
         except KafkaException as error:
             raise _unavailable(error) from error
         self._resume()
@@ -219,7 +222,7 @@ class StateTopic:
             if cause.fatal() or not cause.retriable():
                 raise Superseded(f"the state of partition {self._partition} can't go on: {cause.str()}") from error
 
-    def _read(self, properties: Mapping[str, Any]) -> dict[Key, bytes]:
+    def _read(self, properties: Mapping[str, Any], is_given_up: threading.Event) -> dict[Key, bytes]:
         """All keys with their newest values."""
         topic, partition = self._place
         consumer = Consumer(
@@ -236,7 +239,7 @@ class StateTopic:
         try:
             consumer.assign([TopicPartition(topic, partition, 0)])
             until_s = time.monotonic() + _READ_S_MAX
-            while time.monotonic() < until_s:
+            while time.monotonic() < until_s and not is_given_up.is_set():
                 for message in consumer.consume(_CONSUME_RECORDS, 0.5):
                     if (error := message.error()) is None:
                         _take(message, found)
@@ -246,6 +249,8 @@ class StateTopic:
                         raise KafkaException(error)
         finally:
             consumer.close()
+        if is_given_up.is_set():
+            raise Unavailable(f"partition {partition} of {topic!r} needn't be read any more")
         raise Unavailable(f"the topic {topic!r} was not read within {_READ_S_MAX:g} s", hint="check the brokers")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -68,11 +68,16 @@ def _value(measure: Measure) -> pl.Expr:
     return {"sum": measured.sum, "min": measured.min, "max": measured.max}[measure.kind]()
 
 
+def condition_texts(rollup: Rollup) -> Iterator[tuple[str, list[str]]]:
+    """Each property of `where` with the texts that it may have."""
+    for name, wanted in rollup.where.items():
+        yield name, [_text(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
+
+
 def _condition(rollup: Rollup) -> pl.Expr:
     condition = pl.lit(True) if rollup.event is None else pl.col("event") == rollup.event
-    for name, wanted in rollup.where.items():
-        values = wanted if isinstance(wanted, list) else [wanted]
-        condition &= pl.col(f"p:{name}").is_in([_text(value) for value in values])
+    for name, values in condition_texts(rollup):
+        condition &= pl.col(f"p:{name}").is_in(values)
     return condition
 
 

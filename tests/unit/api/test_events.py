@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from open_door import visiting
 from streamgauge.api.errors import ErrorAnswers
 from streamgauge.api.events import EventsEndpoint
 from unit.ingest.memory_log import Desk
@@ -29,14 +30,14 @@ async def post(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope: Any = {
+    scope = {
         "method": "POST",
         "path": "/events",
         "client": client,
         "headers": [(b"content-type", b"application/json")]
         + [(name.lower().encode(), value.encode()) for name, value in headers],
     }
-    await EventsEndpoint(desk.ingest, ErrorAnswers(desk.metrics), 10_000)(scope, receive, send)
+    await EventsEndpoint(desk.ingest, ErrorAnswers(desk.metrics), 10_000)(visiting(scope), receive, send)
     return sent[0]["status"], dict(sent[0]["headers"])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import http.client
+import io
 import json
 import re
 import signal
@@ -314,7 +316,9 @@ def test_self_metrics_count_errors_by_code(running_system: RunningSystem) -> Non
 def test_the_description_has_every_path_and_only_references_that_exist(running_system: RunningSystem) -> None:
     document = running_system.get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
-    assert {"/events", "/imports", "/metrics", "/metrics/names", "/live", "/healthz"} <= document["paths"].keys()
+    assert {"/events", "/imports", "/metrics", "/metrics/names", "/metrics/values", "/live", "/healthz"} <= document[
+        "paths"
+    ].keys()
     for reference in re.findall(r'"\$ref": ?"#/([^"]+)"', json.dumps(document)):
         found: Any = document
         for part in reference.split("/"):
@@ -463,6 +467,10 @@ parameters = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(parameters, st.booleans())
+@example([("filter", "country!:US|D*|\\*"), ("filter", "event:*")], True)
+@example([("from", "0"), ("to", "4102444800000"), ("group_by", "event"), ("compare", "previous")], True)
+@example([("from", "1"), ("to", "4102444800000"), ("compare", "week"), ("step", "52w")], True)
+@example([("group_by", "event"), ("group_by", "country"), ("order", "-name"), ("top", "1")], True)
 @example([("from", "0"), ("to", "4102444800000"), ("group_by", "event")], True)
 @example([("from", "4102444799999")], True)
 @example([("from", "0"), ("to", "1"), ("step", "9w")], True)
@@ -478,6 +486,40 @@ def test_no_question_is_a_failure(running_system: RunningSystem, asked: list[tup
         assert answer.status_code == 400, answer.text
         assert is_error(answer, 400, answer.json()["error"]["code"])
         assert answer.json()["error"]["hint"]
+
+
+def test_values_of_a_dimension_are_answered_with_how_many_there_are(running_system: RunningSystem) -> None:
+    running_system.send([{"event": f"valued_{end}"} for end in "aab"])
+    running_system.wait_until_idle()
+    asked = {"name": "events", "dimension": "event", "prefix": "valued_", "limit": "1"}
+    answer = running_system.get("/metrics/values", params=asked)
+    assert answer.json() == [{"value": "valued_a", "count": 2.0}]
+    assert answer.headers["streamgauge-values"] == "2"
+    assert moment(answer.headers["streamgauge-from"]) < moment(answer.headers["streamgauge-to"])
+    again = running_system.get("/metrics/values", params=asked)
+    assert (again.headers["streamgauge-cache"], again.json()) == ("hit", answer.json())
+    group = running_system.get("/metrics", params={"name": "events", "group_by": "event", "filter": "event:valued_*"})
+    assert group.json() == [{"event": "valued_a", "value": 2.0}, {"event": "valued_b", "value": 1.0}]
+
+
+@pytest.mark.parametrize("compared", [{}, {"compare": "week"}])
+def test_an_answer_has_the_same_rows_in_every_format(running_system: RunningSystem, compared: dict[str, str]) -> None:
+    names = ["f\"o,r'm", "f\r\nü", "f=1+1", "f"]
+    running_system.send([{"event": name} for name in names])
+    running_system.wait_until_idle()
+    for more in ({"group_by": "event", "filter": "event:f*"}, {"event": "f"}, {"group_by": "event", "event": "none"}):
+        asked = {"name": "events", "range": "1h", **compared, **more}
+        rows = running_system.get("/metrics", params=asked).json()
+        lines = running_system.get("/metrics", params={**asked, "format": "ndjson"})
+        assert lines.headers["content-type"] == "application/x-ndjson"
+        assert [json.loads(line) for line in lines.text.splitlines(keepends=False) if line] == rows
+        table = running_system.get("/metrics", params={**asked, "format": "csv"})
+        assert table.headers["content-type"] == "text/csv; header=present; charset=utf-8"
+        assert table.headers["streamgauge-cache"] == "hit"
+        head, *cells = csv.reader(io.StringIO(table.text, newline=""))
+        assert head == [more.get("group_by", "timestamp"), "value", *(["compared"] if compared else [])]
+        assert cells == [[str(value) for value in row.values()] for row in rows]
+    assert is_error(running_system.get("/metrics?name=events&format=xml"), 400, "invalid_format")
 
 
 requests = st.fixed_dictionaries(
@@ -536,7 +578,23 @@ def test_a_second_one_on_the_same_port_is_refused(running_system: RunningSystem,
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104
 def test_an_address_that_others_reach_is_refused(tmp_path: Path, host: str) -> None:
-    assert_refused(streamgauge("up", "--data", str(tmp_path / "data"), "--host", host), host, "without a key")
+    assert_refused(
+        streamgauge("up", "--data", str(tmp_path / "data"), "--host", host),
+        host,
+        "without a key",
+        "trusted_network = true",
+    )
+
+
+def test_in_a_trusted_network_others_may_call_it_by_its_names_and_addresses_and_nobody_by_another(
+    tmp_path: Path,
+) -> None:
+    config = 'server.host = "0.0.0.0"\nserver.trusted_network = true\nserver.names = ["ingest", "a.example"]\n'
+    with RunningSystem(tmp_path / "data", config=config) as system:
+        for host in ("localhost", "ingest:8080", "A.example", "10.1.2.3:8080", "10.1.2.3", "[2001:db8::1]:8080"):
+            assert system.get("/healthz", headers={"host": host}).status_code == 200, host
+        for host in ("evil.example", "ingest.evil.example", "10.1.2.3.evil.example", "10.1.2", "", ":80"):
+            assert is_error(system.get("/healthz", headers={"host": host}), 421, "misdirected_request"), host
 
 
 def test_a_file_that_can_not_be_used_is_refused_with_the_field(tmp_path: Path) -> None:

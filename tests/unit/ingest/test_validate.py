@@ -393,15 +393,15 @@ async def test_an_event_id_that_is_empty_or_absent_is_made_and_is_unique() -> No
     assert len({envelope.event_id for envelope in desk.envelopes()} - {""}) == 3
 
 
-async def test_the_key_is_the_user_else_the_visitor_else_the_event() -> None:
+async def test_the_key_is_the_anonymous_id_else_the_user_else_the_event() -> None:
     desk = Desk()
     for item in (
         {"user_id": "u", "anonymous_id": "a", "event_id": "e"},
-        {"user_id": "", "anonymous_id": "a", "event_id": "e"},
-        {"user_id": None, "anonymous_id": "", "event_id": "e"},
+        {"user_id": "u", "anonymous_id": "", "event_id": "e"},
+        {"user_id": "", "anonymous_id": None, "event_id": "e"},
     ):
         await desk.event(msgspec.json.encode({"event": "x", **item}))
-    assert [record.key for record in desk.log.records] == [b"u", b"a", b"e"]
+    assert [record.key for record in desk.log.records] == [b"a", b"u", b"e"]
 
 
 def test_ids_of_two_processes_differ() -> None:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgauge.core.errors import InvalidRequest
 from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, Rollup
-from streamgauge.query.question import Question, QuestionLimits, parse_question
+from streamgauge.query.filters import exactly
+from streamgauge.query.parameters import is_set
+from streamgauge.query.question import Question, QuestionLimits, parse_question, parse_values_question
 
 NOW_MS = 1_767_271_425_123
 """2026-01-01T12:43:45.123Z, a Thursday."""
@@ -243,7 +248,9 @@ def test_a_range_that_ends_before_it_begins_is_refused(times: str) -> None:
         ("to=1000", "without 'from'"),
         ("range=1h&range=2h", "'range' is given 2 times"),
         ("name=page_views", "'name' is given 2 times"),
-        ("group_by=country&group_by=page", "'group_by' is given 2 times"),
+        ("group_by=country&group_by=country", "'group_by' has 'country' twice"),
+        ("group_by=page&order=name&order=name", "'order' is given 2 times"),
+        ("group_by=page&limit=1&top=1", "'top' goes without 'limit'"),
         ("limit=1&limit=1&limit=1", "'limit' is given 3 times"),
     ],
 )
@@ -312,14 +319,34 @@ def test_a_filter_without_a_colon_is_refused() -> None:
     assert error.hint == "write filter=dimension:value"
 
 
+@pytest.mark.parametrize("name", ["limit", "top"])
 @pytest.mark.parametrize("limit", ["", "0", "-1", "101", "1.5", "ten", "٣", "1e2", "9" * 40])
-def test_a_limit_that_is_not_possible_is_refused(limit: str) -> None:
-    error = refusal(f"name=page_views&group_by=page&limit={limit}")
+def test_a_limit_that_is_not_possible_is_refused(name: str, limit: str) -> None:
+    error = refusal(f"name=page_views&group_by=page&{name}={limit}")
     assert error.hint == "a whole number from 1 to 100"
 
 
-def test_a_limit_of_a_time_series_is_refused_instead_of_ignored() -> None:
-    assert "group_by" in refusal("name=page_views&limit=5").hint
+@pytest.mark.parametrize("text", ["limit=5", "top=5", "order=name"])
+def test_what_is_of_rows_is_refused_of_a_time_series_instead_of_ignored(text: str) -> None:
+    assert "group_by" in refusal(f"name=page_views&{text}").hint
+
+
+@pytest.mark.parametrize("order", ["", "values", "+value", "--name", "country", "VALUE"])
+def test_an_order_that_there_is_not_is_refused(order: str) -> None:
+    error = refusal(f"name=page_views&group_by=page&order={order}")
+    assert (error.code, error.hint) == ("invalid_order", "the orders are: -name, -value, name, value")
+
+
+def test_top_selects_the_largest_and_limit_the_first_in_the_order() -> None:
+    base = "name=page_views&group_by=page"
+    assert ask(f"{base}&top=5") == ask(f"{base}&limit=5") == ask(f"{base}&limit=5&order=-value")
+    for text, selection in (("top=5", "-value"), ("limit=5", "name")):
+        question = ask(f"{base}&{text}&order=name")
+        assert (question.limit, question.selection, question.order) == (5, selection, "name")
+
+
+def test_dimensions_of_a_breakdown_are_in_the_order_they_were_given() -> None:
+    assert ask("name=page_views&group_by=page&group_by=country").group_by == ("page", "country")
 
 
 def test_more_points_than_the_limit_are_refused() -> None:
@@ -336,7 +363,7 @@ def test_points_are_counted_as_they_come_out() -> None:
 
 
 def test_a_breakdown_has_no_points_to_limit() -> None:
-    assert ask("name=page_views&range=1001m&step=1m&group_by=page").group_by == "page"
+    assert ask("name=page_views&range=1001m&step=1m&group_by=page").group_by == ("page",)
 
 
 # Filters and limits
@@ -348,24 +375,24 @@ def test_a_dimension_is_short_for_a_filter() -> None:
 
 def test_all_filters_are_kept_in_order() -> None:
     question = ask("name=page_views&filter=country:US&device=mobile&filter=country:DE")
-    assert question.filters == (("country", "US"), ("device", "mobile"), ("country", "DE"))
+    assert question.filters == (exactly("country", "US"), exactly("device", "mobile"), exactly("country", "DE"))
 
 
 @pytest.mark.parametrize("value", ["a:b:c", ":", "(unknown)", "' OR 1=1 --", "{x:String}", " ", "%"])
 def test_a_filter_takes_any_text(value: str) -> None:
-    assert ask(f"name=page_views&filter=page:{value}").filters == (("page", value),)
-    assert ask(f"name=page_views&page={value}").filters == (("page", value),)
+    assert ask(f"name=page_views&filter=page:{value}").filters == (exactly("page", value),)
+    assert ask(f"name=page_views&page={value}").filters == (exactly("page", value),)
 
 
 def test_a_filter_by_nothing_asks_for_what_is_unknown() -> None:
     for text in ("filter=country:", "country="):
-        assert ask(f"name=page_views&{text}").filters == (("country", "(unknown)"),)
+        assert ask(f"name=page_views&{text}").filters == (exactly("country", "(unknown)"),)
 
 
 def test_a_dimension_that_is_called_like_a_parameter_goes_by_filter() -> None:
     question = ask("name=odd&filter=name:x&filter=limit:y&limit=5&group_by=limit")
-    assert question.filters == (("name", "x"), ("limit", "y"))
-    assert (question.limit, question.group_by) == (5, "limit")
+    assert question.filters == (exactly("name", "x"), exactly("limit", "y"))
+    assert (question.limit, question.group_by) == (5, ("limit",))
 
 
 def test_the_default_limit_is_a_thousand_or_the_most_there_can_be() -> None:
@@ -392,3 +419,99 @@ def test_every_range_is_whole_windows_and_has_now_in_it(name: str, length: str, 
     assert question.from_ms % window_ms == question.to_ms % window_ms == question.step_ms % window_ms == 0
     assert question.to_ms % question.step_ms == 0
     assert points(question) <= (1_000 if step else 201)
+
+
+# Comparisons
+
+
+def test_the_range_before_is_as_long_and_the_week_is_seven_days_earlier() -> None:
+    question = ask("name=page_views&from=2026-01-01T10:00:00Z&to=2026-01-01T12:07:00Z&compare=previous")
+    assert question.earlier.to_ms == question.from_ms
+    assert question.earlier.to_ms - question.earlier.from_ms == question.to_ms - question.from_ms
+    question = ask("name=page_views&range=30d&compare=week&group_by=page")
+    assert question.from_ms - question.earlier.from_ms == question.to_ms - question.earlier.to_ms == 7 * DAY_MS
+
+
+def test_there_is_no_time_before_1970_to_compare_with() -> None:
+    question = ask("name=page_views&from=60000&to=120000&compare=week")
+    assert (question.earlier.from_ms, question.earlier.to_ms) == (0, 0)
+
+
+@pytest.mark.parametrize("compare", ["", "year", "Previous"])
+def test_a_comparison_that_there_is_not_is_refused(compare: str) -> None:
+    error = refusal(f"name=page_views&compare={compare}")
+    assert error.code == "invalid_compare"
+    assert "week" in error.hint
+
+
+# Values of a dimension
+
+
+def ask_values(text: str, limits: QuestionLimits = LIMITS) -> Question:
+    pairs = [tuple(part.split("=", 1)) for part in text.split("&")]
+    return parse_values_question(pairs, METRICS, NOW_MS, limits)  # type: ignore[arg-type]
+
+
+def test_values_are_a_breakdown_of_what_begins_with_the_prefix() -> None:
+    found = ask_values("name=page_views&dimension=page&prefix=/a*|b&country=US&limit=7")
+    expected = ask("name=page_views&group_by=page&filter=page:/a\\*\\|b*&limit=7")
+    assert found.filters == (exactly("country", "US"), *expected.filters)
+    assert msgspec.structs.replace(found, filters=expected.filters) == expected
+
+
+def test_without_a_prefix_all_values_are_asked_for() -> None:
+    for text in ("", "&prefix="):
+        assert ask_values(f"name=page_views&dimension=page{text}").filters == ()
+    assert ask_values("name=page_views&dimension=page", QuestionLimits(1_000, 10_000)).limit == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "hint"),
+    [
+        ("name=page_views", "missing_parameter", "the dimensions of page_views are: country, device, page"),
+        ("name=page_views&dimension=", "missing_parameter", "country"),
+        ("name=page_views&dimension=pag", "unknown_dimension", "did you mean page?"),
+        ("dimension=page", "missing_parameter", "the metrics are"),
+        ("name=page_views&dimension=page&step=1h", "unknown_parameter", "prefix"),
+        ("name=page_views&dimension=page&limit=0", "invalid_request", "from 1 to 100"),
+    ],
+)
+def test_values_that_cannot_be_asked_for_are_told_what_can(text: str, code: str, hint: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        ask_values(text)
+    assert refused.value.code == code
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "/etc/passwd", "Europe", "a%00b", "ü", "."])
+def test_a_time_zone_that_there_is_not_is_refused(zone: str) -> None:
+    assert refusal(f"name=page_views&tz={zone}").code == "invalid_tz"
+
+
+def test_days_by_the_clocks_of_a_zone_begin_at_its_midnight_also_where_clocks_are_changed() -> None:
+    asked = ask("name=page_views&from=2026-10-23T22:00:00Z&to=2026-10-26T23:00:00Z&step=1d&tz=Europe/Berlin")
+    hours = [(end - start) // HOUR_MS for start, end in pairwise([*asked.starts, asked.to_ms])]
+    assert hours == [24, 25, 24]
+
+
+def test_what_is_compared_is_earlier_by_the_clock() -> None:
+    asked = ask(
+        "name=page_views&from=2026-03-28T23:00:00Z&to=2026-03-30T22:00:00Z&step=1d&tz=Europe/Berlin&compare=week"
+    )
+    assert [(one - other) // HOUR_MS for one, other in zip(asked.starts, asked.earlier_starts, strict=True)] == [
+        168,
+        167,
+    ]
+    assert asked.earlier.to_ms == asked.to_ms - 167 * HOUR_MS
+
+
+@pytest.mark.parametrize("step", ["5h", "7m", "36h"])
+def test_a_step_that_does_not_fit_into_a_day_of_a_zone_is_refused(step: str) -> None:
+    assert "divides a day" in refusal(f"name=page_views&range=7d&step={step}&tz=Europe/Berlin").hint
+
+
+def test_explain_is_1_or_left_out() -> None:
+    assert is_set([("explain", "1")], "explain")
+    assert not is_set([("explain", "0")], "explain")
+    with pytest.raises(InvalidRequest, match="explain"):
+        is_set([("explain", "yes")], "explain")

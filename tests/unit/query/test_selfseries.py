@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from streamgauge.core.clock import ManualClock
 from streamgauge.query.promql.engine import Engine
 from streamgauge.query.promql.series import Hints, Matcher, MatchOp
 from streamgauge.query.promql.values import Vector
@@ -23,6 +27,19 @@ def test_each_record_is_a_sample_of_each_series() -> None:
     series.record(2_000)
     found = {dict(one.labels)["of"]: (one.times_ms.tolist(), one.values.tolist()) for one in everything(series)}
     assert found == {"a": ([1_000, 2_000], [1.0, 2.0]), "b": ([2_000], [5.0])}
+
+
+async def test_gauges_are_brought_up_to_date_before_they_are_recorded() -> None:
+    registry, clock = CollectorRegistry(), ManualClock(1_000)
+    gauge = Gauge("m", "", registry=registry)
+    series = SelfSeries(registry)
+
+    async def measure() -> None:
+        gauge.set(7)
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(series.run(clock, measure), 0.05)
+    assert [(one.times_ms.tolist(), one.values.tolist()) for one in everything(series)] == [([1_000], [7.0])]
 
 
 def everything(series: SelfSeries) -> list:  # type: ignore[type-arg]

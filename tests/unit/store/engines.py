@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from streamgauge.config import RetentionSettings, StoreSettings
 from streamgauge.store.base import RowBatch
-from streamgauge.store.client import StoreClients, migrate
+from streamgauge.store.client import StoreClients
+from streamgauge.store.migrations import migrate
 from streamgauge.store.writer import ClickHouseWriter
 
 DAY_S = 86_400
@@ -37,21 +38,25 @@ class Engine:
 
     def write(self, *batches: RowBatch) -> float:
         """The sum of all rows after it."""
-        return self._apart(batches, "")
+        return self._apart(batches, "", "metrics")
+
+    def write_and_sum(self, table: str, *batches: RowBatch) -> float:
+        return self._apart(batches, "", table)
 
     def command(self, statement: str) -> None:
-        self._apart((), statement)
+        self._apart((), statement, "metrics")
 
-    def parts(self) -> list[Path]:
+    def parts(self, partition: str = "2024[01][0-9][0-3][0-9]") -> list[Path]:
+        """Those of a day are of `metrics`; those of a month are of the hours."""
         logs = list(self.folder.glob("store/*/*/deduplication_logs"))
-        return sorted(part for log in logs for part in log.parent.glob("2024*_*") if part.is_dir())
+        return sorted(part for log in logs for part in log.parent.glob(f"{partition}_*") if part.is_dir())
 
-    def _apart(self, batches: Sequence[RowBatch], statement: str) -> float:
+    def _apart(self, batches: Sequence[RowBatch], statement: str, summed: str) -> float:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            return process.submit(work, self.folder, batches, statement).result()
+            return process.submit(work, self.folder, batches, statement, summed).result()
 
 
-def work(folder: Path, batches: Sequence[RowBatch], statement: str) -> float:
+def work(folder: Path, batches: Sequence[RowBatch], statement: str, summed: str) -> float:
     clients = StoreClients(f"chdb:///{folder}")
     with closing(clients.connect()) as client:
         migrate(client, RetentionSettings(), StoreSettings())
@@ -60,4 +65,4 @@ def work(folder: Path, batches: Sequence[RowBatch], statement: str) -> float:
                 writer.write(batch)
         if statement:
             client.command(statement)
-        return float(client.query("SELECT sum(value) FROM metrics").result_rows[0][0])
+        return float(client.query(f"SELECT sum(value) FROM {summed}").result_rows[0][0])

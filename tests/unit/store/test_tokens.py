@@ -23,6 +23,16 @@ def test_a_token_whose_part_never_got_its_name_does_not_stop_the_rows_from_comin
     assert engine.write(rows(3)) == 3
 
 
+def test_hours_that_never_got_their_name_come_again_though_the_minutes_are_there(engine: Engine) -> None:
+    engine.write(rows(1), rows(2), rows(3))
+    newest = max(engine.parts("202410"), key=lambda part: int(part.name.split("_")[2]))
+    shutil.rmtree(newest)
+    assert engine.write_and_sum("metrics_hours", rows(3)) == 2
+    assert forget_tokens_without_rows(engine.folder) == 1
+    assert engine.write_and_sum("metrics_hours", rows(3)) == 3
+    assert engine.write(rows(3)) == 3
+
+
 def test_of_an_insert_over_many_days_only_what_is_missing_comes_again(engine: Engine) -> None:
     engine.write(rows(1, days=4))
     for part in engine.parts()[:2]:
@@ -46,7 +56,8 @@ def test_it_can_be_done_again_and_again(engine: Engine) -> None:
 
 def test_a_record_that_was_cut_off_is_removed(engine: Engine) -> None:
     engine.write(rows(1))
-    (log,) = [log for log in engine.folder.glob("store/*/*/deduplication_logs/*.txt") if log.stat().st_size]
+    (part,) = engine.parts()
+    (log,) = [log for log in part.parent.glob("deduplication_logs/*.txt") if log.stat().st_size]
     with log.open("ab") as file:
         file.write(b"1\t2024")
     assert forget_tokens_without_rows(engine.folder) == 0

@@ -116,6 +116,7 @@ class MemoryStore:
             NaiveSession(
                 row["user_id"],
                 row["is_anonymous"],
+                row["identified_user_id"],
                 round(row["started_at"].timestamp() * 1000),
                 round(row["ended_at"].timestamp() * 1000),
                 row["events"],
@@ -269,4 +270,4 @@ class World:
 
 
 def key_of(one: Envelope) -> bytes:
-    return (one.user_id or one.anonymous_id or one.event_id).encode()
+    return (one.anonymous_id or one.user_id or one.event_id).encode()

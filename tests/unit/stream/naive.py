@@ -13,6 +13,7 @@ from unit.stream.making import field_of
 class NaiveSession(NamedTuple):
     user: str
     is_anonymous: bool
+    identified: str
     start_ms: int
     end_ms: int
     events: int
@@ -28,9 +29,9 @@ def naive_sessions(came: Iterable[Envelope], gap_ms: int, watermark_ms: int) -> 
     """`came` is in the order of the log, and no event is in it twice."""
     of_user: dict[tuple[str, bool], list[Envelope]] = {}
     for one in came:
-        user = one.user_id or one.anonymous_id
+        user = one.anonymous_id or one.user_id
         if user:
-            of_user.setdefault((user, one.user_id is None), []).append(one)
+            of_user.setdefault((user, one.anonymous_id is not None), []).append(one)
     sessions: set[NaiveSession] = set()
     for (user, is_anonymous), events in of_user.items():
         session: list[Envelope] = []
@@ -63,6 +64,7 @@ def _session(user: str, is_anonymous: bool, events: list[Envelope], gap_ms: int,
     return NaiveSession(
         user,
         is_anonymous,
+        next((one.user_id for one in reversed(events) if one.user_id), ""),
         events[0].timestamp,
         end_ms,
         len(events),

@@ -56,9 +56,9 @@ def test_an_id_that_came_before_is_dropped_and_counted_and_kept_as_a_row() -> No
 
 def test_two_users_may_have_made_the_same_id_and_a_user_is_no_anonymous_one_of_the_same_name() -> None:
     run = Run()
-    users = [{"user_id": "u"}, {"user_id": "v"}, {"anonymous_id": "u"}, {}, {"user_id": "u", "anonymous_id": "x"}]
+    users = [{"user_id": "u"}, {"user_id": "v"}, {"anonymous_id": "u"}, {}, {"user_id": "v", "anonymous_id": "u"}]
     events = [event(event_id="a", **user) for user in users]
-    assert run.batch(decoded(*events)) == ["a"] * 4, "the last is of the first user"
+    assert run.batch(decoded(*events)) == ["a"] * 4, "the last is of the visitor before"
     run.restart()
     assert run.batch(decoded(*events)) == []
     assert run.batch(decoded(event(event_id="u", user_id="a"))) == ["u"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -45,6 +46,7 @@ class Store:
             NaiveSession(
                 row["user_id"],
                 row["is_anonymous"],
+                row["identified_user_id"],
                 row["started_at"],
                 row["ended_at"],
                 row["events"],
@@ -143,11 +145,52 @@ def test_a_late_event_that_extends_a_closed_session_past_the_watermark_opens_it_
 
 def test_events_of_nobody_make_no_session_and_an_anonymous_id_is_no_user_id() -> None:
     run = Run()
-    run.batch([event(), event(user_id="7"), event(anonymous_id="7"), event(user_id="7", anonymous_id="8")])
+    run.batch([event(), event(user_id="7"), event(anonymous_id="7"), event(user_id="7")])
     assert sorted((one.user, one.is_anonymous, one.events) for one in run.store.sessions()) == [
         ("7", False, 2),
         ("7", True, 1),
     ]
+
+
+def test_a_visitor_who_is_identified_stays_in_the_same_session_as_that_user() -> None:
+    run = Run()
+    run.batch([event(at_ms=NOON_MS, anonymous_id="x", page="/")])
+    assert [one.identified for one in run.store.sessions()] == [""]
+    run.restart()
+    run.batch([event(at_ms=NOON_MS + 2, anonymous_id="x", user_id="7"), event(at_ms=NOON_MS + 3, anonymous_id="x")])
+    assert [(one.user, one.events, one.entry_page, one.identified) for one in run.store.sessions()] == [
+        ("x", 3, "/", "7")
+    ]
+    run.restart()
+    run.batch([event(at_ms=NOON_MS + 1, anonymous_id="x", user_id="8")])  # late, and so not the last to say who it is
+    assert [(one.events, one.identified) for one in run.store.sessions()] == [(4, "7")]
+
+
+def test_sessions_that_were_kept_before_it_was_known_who_a_visitor_is_go_on() -> None:
+    run = Run()
+    run.batch([event(at_ms=NOON_MS, anonymous_id="x")])
+    kept = [
+        (number, pl.read_ipc(io.BytesIO(block)).drop("identified", "identified_ms")) for number, block in run.blocks
+    ]
+    run.blocks = []
+    for number, rows in kept:
+        rows.write_ipc(block := io.BytesIO())
+        run.blocks.append((number, block.getvalue()))
+    run.restart()
+    run.batch([event(at_ms=NOON_MS + 1, anonymous_id="y")])
+    run.restart()
+    run.batch([event(at_ms=NOON_MS + 2, anonymous_id="x", user_id="7")])
+    assert {(one.user, one.events, one.identified) for one in run.store.sessions()} == {("x", 2, "7"), ("y", 1, "")}
+
+
+def test_a_user_at_two_devices_has_two_sessions() -> None:
+    run = Run()
+    run.batch([event(user_id="7", anonymous_id="x"), event(user_id="7", anonymous_id="y"), event(user_id="7")])
+    assert {(one.user, one.is_anonymous, one.identified) for one in run.store.sessions()} == {
+        ("x", True, "7"),
+        ("y", True, "7"),
+        ("7", False, "7"),
+    }
 
 
 def test_the_oldest_open_session_is_known() -> None:
@@ -159,7 +202,16 @@ def test_the_oldest_open_session_is_known() -> None:
     assert run.sessions.oldest_open_ms == NOON_MS
 
 
-USERS = st.sampled_from([{"user_id": "a"}, {"user_id": "b"}, {"anonymous_id": "a"}, {}])
+USERS = st.sampled_from(
+    [
+        {"user_id": "a"},
+        {"user_id": "b"},
+        {"anonymous_id": "a"},
+        {"anonymous_id": "a", "user_id": "a"},
+        {"anonymous_id": "a", "user_id": "b"},
+        {},
+    ]
+)
 TEXTS = st.sampled_from([None, "", "x", "y", "é\U0001f600"])
 ITEMS = st.builds(
     lambda minute, user, name, page, country, device: event(

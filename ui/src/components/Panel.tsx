@@ -89,6 +89,6 @@ export function ErrorWords({ error }: { readonly error: Error | null }): ReactNo
   );
 }
 
-function sentence(text: string): string {
+export function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

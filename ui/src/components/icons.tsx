@@ -29,6 +29,8 @@ const PATHS = {
   check: "M3 8.5l3.5 3.5L13 4.5",
   warning: "M8 2.5l6 11H2zM8 6.5v3.2M8 11.6h.01",
   explain: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM8 7.5v3.5M8 5h.01",
+  bell: "M4 11V7a4 4 0 0 1 8 0v4l1 1.5H3zM6.5 14h3",
+  key: "M5.5 13a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM7.3 8.7L13 3M11 5l2 2",
   keyboard: "M1.5 4.5h13v7h-13zM4 7h.01M6.7 7h.01M9.3 7h.01M12 7h.01M5.5 9.3h5",
 } as const;
 

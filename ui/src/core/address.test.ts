@@ -8,13 +8,17 @@ test("an empty query is the default page, and the default page has an empty quer
 
 test("every part of an address survives the way through the query string", () => {
   const address = {
+    page: "alerts",
     metric: "page_views",
     range: { kind: "between", fromMs: 1_767_268_800_000, toMs: 1_767_272_400_500 },
-    filters: [{ dimension: "page", value: "/a b?c=d&e:f" }, { dimension: "country", value: "日本" }],
+    filters: [{ dimension: "page", value: "/a b?c=d&e:f" }, { dimension: "country", value: "日本|\\|*", excluded: true }],
     zone: "Asia/Tokyo",
     live: false,
-    compare: true,
+    compare: "week",
     explain: "a/b ü",
+    state: "silenced",
+    rule: "Traffic & more",
+    edit: "",
   } as const;
   expect(parseAddress(formatAddress(address))).toEqual(address);
 });
@@ -25,7 +29,7 @@ test("an address can be read by people", () => {
 });
 
 test("nonsense in the query falls back to the default instead of breaking the page", () => {
-  expect(parseAddress("?range=soon&from=x&to=y&tz=Mars/Olympus&filter=nocolon&filter=:x&filter=x:")).toEqual(DEFAULT_ADDRESS);
+  expect(parseAddress("?range=soon&from=x&to=y&tz=Mars/Olympus&filter=nocolon&filter=:x&filter=x:&page=none&state=odd")).toEqual(DEFAULT_ADDRESS);
 });
 
 test("a range that ends before it begins is not a range", () => {

@@ -1,8 +1,14 @@
 /** The state of the page is its address: what is in the query string, and nothing else. */
+import { SHOWN_STATES, type ShownState } from "./alertStates";
 import { type Filter, formatFilter, parseFilter, withFilter } from "./filters";
-import { DEFAULT_RANGE, durationMs, type Range } from "./ranges";
+import { COMPARISONS, type Comparison, DEFAULT_RANGE, durationMs, type Range } from "./ranges";
+
+/** The pages: what is counted, and what is wrong with it. */
+export const PAGES = ["metrics", "alerts"] as const;
+export type Page = (typeof PAGES)[number];
 
 export interface Address {
+  readonly page: Page;
   /** Null: the first metric that has data. */
   readonly metric: string | null;
   readonly range: Range;
@@ -10,19 +16,30 @@ export interface Address {
   /** An IANA name, or null for the visitor's own zone. */
   readonly zone: string | null;
   readonly live: boolean;
-  readonly compare: boolean;
+  /** What the line and the numbers stand beside; null: the numbers beside the period before, the line alone. */
+  readonly compare: Comparison | null;
   /** The id of the event that is explained; empty: one is asked for; null: none. */
   readonly explain: string | null;
+  /** Of the alerts page: only alerts in this state; null: all. */
+  readonly state: ShownState | null;
+  /** Of the alerts page: the rule whose changes are listed. */
+  readonly rule: string | null;
+  /** Of the alerts page: the group of rules that is written; empty: a new one; null: none. */
+  readonly edit: string | null;
 }
 
 export const DEFAULT_ADDRESS: Address = {
+  page: "metrics",
   metric: null,
   range: DEFAULT_RANGE,
   filters: [],
   zone: null,
   live: true,
-  compare: false,
+  compare: null,
   explain: null,
+  state: null,
+  rule: null,
+  edit: null,
 };
 
 const FILTERS_MAX = 20;
@@ -35,19 +52,24 @@ export function parseAddress(search: string): Address {
     if (filter) filters = withFilter(filters, filter);
   }
   return {
+    page: PAGES.find((each) => each === query.get("page")) ?? DEFAULT_ADDRESS.page,
     metric: query.get("metric") || null,
     range: parseRange(query),
     filters,
     zone: parseZone(query.get("tz")),
     live: query.get("live") !== "off",
-    compare: query.get("compare") === "previous",
+    compare: COMPARISONS.find((each) => each === query.get("compare")) ?? null,
     explain: query.get("explain"),
+    state: SHOWN_STATES.find((each) => each === query.get("state")) ?? null,
+    rule: query.get("rule") || null,
+    edit: query.get("edit"),
   };
 }
 
 export function formatAddress(address: Address): string {
   const parts: string[] = [];
   const add = (key: string, value: string): void => void parts.push(`${key}=${readable(value)}`);
+  if (address.page !== DEFAULT_ADDRESS.page) add("page", address.page);
   if (address.metric) add("metric", address.metric);
   if (address.range.kind === "between") {
     add("from", formatInstant(address.range.fromMs));
@@ -57,8 +79,11 @@ export function formatAddress(address: Address): string {
   }
   for (const filter of address.filters) add("filter", formatFilter(filter));
   if (address.zone) add("tz", address.zone);
-  if (address.compare) add("compare", "previous");
+  if (address.compare) add("compare", address.compare);
   if (!address.live) add("live", "off");
+  if (address.state !== null) add("state", address.state);
+  if (address.rule !== null) add("rule", address.rule);
+  if (address.edit !== null) add("edit", address.edit);
   if (address.explain !== null) add("explain", address.explain);
   return parts.length > 0 ? `?${parts.join("&")}` : "";
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Client, questionPath } from "./api";
+import { filterOf } from "./filters";
 import { ApiError } from "./errors";
 
 const LAST_DAY = { kind: "last", last: "24h" } as const;
@@ -24,12 +25,42 @@ test("a value may hold what a query string uses", () => {
   expect(new URL(path, "http://x").searchParams.get("filter")).toBe("page:/a?b=c&d#e+f");
 });
 
+test("a value is asked for as it is, whatever it holds", () => {
+  const path = questionPath({ name: "m", range: LAST_DAY, filters: [filterOf("page", "a|b*\\c")] });
+  expect(new URL(path, "http://x").searchParams.get("filter")).toBe("page:a\\|b\\*\\\\c");
+});
+
 test("a series comes with its freshness and its step", async () => {
   const headers = { "Streamgauge-Complete-Up-To": "2026-01-01T12:03:00Z", "Streamgauge-Lag-Ms": "400", "Streamgauge-From": "2026-01-01T12:00:00Z", "Streamgauge-To": "2026-01-01T12:05:00Z", "Streamgauge-Step-Ms": "60000" };
   const client = clientThatGets([{ timestamp: "2026-01-01T12:00:00Z", value: 42 }, { timestamp: "2026-01-01T12:01:00Z", value: null }], { headers });
   const series = await client.series({ name: "m", range: LAST_DAY, filters: [] });
-  expect(series.points).toEqual([{ timestampMs: 1_767_268_800_000, value: 42 }, { timestampMs: 1_767_268_860_000, value: null }]);
+  expect(series.points).toEqual([{ timestampMs: 1_767_268_800_000, value: 42, compared: null }, { timestampMs: 1_767_268_860_000, value: null, compared: null }]);
+  expect(series.earlier).toBeNull();
   expect(series).toMatchObject({ stepMs: 60_000, lagMs: 400, completeUpToMs: 1_767_268_980_000, ageMs: null });
+});
+
+test("a series that is compared has both values and both times", async () => {
+  const headers = { "Streamgauge-Compared-From": "2025-12-25T12:00:00Z", "Streamgauge-Compared-To": "2025-12-25T12:05:00Z" };
+  const client = clientThatGets([{ timestamp: "2026-01-01T12:00:00Z", value: 42, compared: 7 }], { headers });
+  const question = { name: "m", range: LAST_DAY, filters: [], compare: "week" } as const;
+  expect(questionPath(question)).toContain("compare=week");
+  const series = await client.series(question);
+  expect(series.points[0]?.compared).toBe(7);
+  expect(series.earlier).toEqual({ fromMs: 1_766_664_000_000, toMs: 1_766_664_300_000 });
+});
+
+test("values of a dimension come with what was measured, whatever it is called", async () => {
+  const client = clientThatGets([{ value: "US", count: 12 }, { value: "UA", count: 3 }]);
+  expect(await client.values({ name: "m", range: LAST_DAY, filters: [] }, "country", "U")).toEqual([{ name: "US", value: 12 }, { name: "UA", value: 3 }]);
+});
+
+test("an answer from the cache has an age, one of the store has none", async () => {
+  const ages = [];
+  for (const cache of ["hit", "miss", "bypass"]) {
+    const client = clientThatGets([], { headers: { "Streamgauge-Cache": cache, Age: "14" } });
+    ages.push((await client.series({ name: "m", range: LAST_DAY, filters: [] })).ageMs);
+  }
+  expect(ages).toEqual([14_000, null, null]);
 });
 
 test("the epoch as the time of completeness means that nothing was counted yet", async () => {
@@ -54,6 +85,11 @@ test("an event id may hold what a path uses", async () => {
   const client = new Client(async (url) => { asked.push(url); return Response.json({ event_id: "x", occurrences: [] }); });
   await client.explain("a/b?c#d%2F ü");
   expect(asked).toEqual(["/events/a%2Fb%3Fc%23d%252F%20%C3%BC"]);
+});
+
+test("events are sent where the server says, or to the server itself", async () => {
+  const told = await clientThatGets({ ingest: "https://events.example.com" }).ingestUrl();
+  expect([told, await clientThatGets({ ingest: "" }).ingestUrl()]).toEqual(["https://events.example.com", null]);
 });
 
 test("an unknown event id keeps the server's words", async () => {

@@ -1,11 +1,15 @@
 /** The client of the HTTP API. Answers are checked here, once; what comes out can be trusted in shape, not in content. */
+import { type AccessKey, type KeyWish, type MadeKey, type Session, readKey, readMade, readSession } from "./access";
 import { formatInstant, parseInstant } from "./address";
+import { type Alerts, type Change, type Rules, readAlerts, readChange, readRules } from "./alerts";
 import { ApiError } from "./errors";
 import { type Occurrence, readOccurrence } from "./explain";
 import { type Filter, formatFilter } from "./filters";
 import { type Letter, type ReasonCount, countsPath, lettersPath, readCount, readLetter } from "./letters";
-import type { Range } from "./ranges";
-import { instant, isRecord, list, listIn, number, optionalText, text, unexpected } from "./shapes";
+import type { Comparison, Range, Span } from "./ranges";
+import { type Backtest, type Checked, type Curve, curvesPath, readBacktest, readChecked, readCurves } from "./ruleText";
+import { NOTIFICATIONS_MAX, type Notification, type Receiver, type Silence, type SilenceWish, type Silences, readNotification, readReceiver, readSilence, readSilences } from "./silences";
+import { instant, isRecord, list, listIn, number, optionalText, record, text, unexpected } from "./shapes";
 
 /** How the values of a metric become one number; `field` is the property whose numbers are taken. */
 export interface Measure {
@@ -29,6 +33,7 @@ export interface Question {
   readonly range: Range;
   readonly filters: readonly Filter[];
   readonly step?: string;
+  readonly compare?: Comparison;
   readonly groupBy?: string;
   readonly limit?: number;
 }
@@ -51,11 +56,15 @@ export interface Point {
   readonly timestampMs: number;
   /** Null where a measure has no value without events (min, max). */
   readonly value: number | null;
+  /** Of the period that is compared with; null where it has none, or where none is asked for. */
+  readonly compared?: number | null;
 }
 
 export interface Series extends Answer {
   readonly points: readonly Point[];
   readonly stepMs: number;
+  /** The period that is compared with. */
+  readonly earlier?: Span | null;
 }
 
 export interface Row {
@@ -70,9 +79,15 @@ export interface Breakdown extends Answer {
   readonly limited: boolean;
 }
 
-type Fetch = (url: string, init: { signal?: AbortSignal; headers: Record<string, string> }) => Promise<Response>;
+interface Wish {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly content?: unknown;
+}
+
+type Fetch = (url: string, init: { method: string; signal?: AbortSignal; headers: Record<string, string>; body?: string }) => Promise<Response>;
 
 const TIMEOUT_MS = 20_000;
+const NO_CONTENT = 204;
 
 export class Client {
   readonly #fetch: Fetch;
@@ -90,10 +105,10 @@ export class Client {
 
   async series(question: Question, signal?: AbortSignal): Promise<Series> {
     const { body, headers } = await this.#get(questionPath(question), signal);
-    const points = list(body).map((item) => ({ timestampMs: instant(item, "timestamp"), value: number(item, "value") }));
+    const points = list(body).map((item) => ({ timestampMs: instant(item, "timestamp"), value: number(item, "value"), compared: comparedOf(item) }));
     const [first, second] = points;
     const stepMs = Number(headers.get("Streamgauge-Step-Ms")) || gap(first, second);
-    return { ...readAnswer(headers, question), points, stepMs };
+    return { ...readAnswer(headers, question), points, stepMs, earlier: readEarlier(headers) };
   }
 
   async breakdown(question: Question & { readonly groupBy: string }, signal?: AbortSignal): Promise<Breakdown> {
@@ -101,6 +116,18 @@ export class Client {
     const dimension = question.groupBy;
     const rows = list(body).map((item) => ({ name: text(item, dimension), value: number(item, "value") }));
     return { ...readAnswer(headers, question), dimension, rows, limited: names(headers.get("Streamgauge-Limited")).includes(dimension) };
+  }
+
+  /** Values of a dimension that begin with `prefix`, the most frequent first. */
+  async values(question: Question, dimension: string, prefix: string, signal?: AbortSignal): Promise<readonly Row[]> {
+    const query = new URLSearchParams(questionPath(question).split("?")[1]);
+    query.set("dimension", dimension);
+    if (prefix) query.set("prefix", prefix);
+    const { body } = await this.#get(`/metrics/values?${query.toString()}`, signal);
+    return list(body).map((item) => {
+      const measured = Object.keys(item).find((key) => key !== "value");
+      return { name: text(item, "value"), value: measured === undefined ? null : number(item, measured) };
+    });
   }
 
   /** How many events received in a range were not counted, by reason. */
@@ -121,14 +148,121 @@ export class Client {
     return listIn(body, "occurrences").map(readOccurrence);
   }
 
-  async #get(path: string, signal?: AbortSignal): Promise<{ body: unknown; headers: Headers }> {
+  /** Where events are sent; null: to the server that served the page. */
+  async ingestUrl(signal?: AbortSignal): Promise<string | null> {
+    const { body } = await this.#get("/-/addresses", signal);
+    return text(record(body), "ingest") || null;
+  }
+
+  /** Who this browser is to the server. */
+  async session(signal?: AbortSignal): Promise<Session> {
+    return readSession((await this.#get("/session", signal)).body);
+  }
+
+  /** The server sets a cookie; the key is not kept. */
+  async signIn(key: string): Promise<Session> {
+    return readSession((await this.#ask("/session", { method: "POST", content: { key } })).body);
+  }
+
+  async signOut(): Promise<Session> {
+    return readSession((await this.#ask("/session", { method: "DELETE" })).body);
+  }
+
+  async keys(signal?: AbortSignal): Promise<readonly AccessKey[]> {
+    return listIn((await this.#get("/keys", signal)).body, "keys").map(readKey);
+  }
+
+  async makeKey(wish: KeyWish): Promise<MadeKey> {
+    return readMade((await this.#ask("/keys", { method: "POST", content: wish })).body);
+  }
+
+  async rotateKey(id: string): Promise<MadeKey> {
+    return readMade((await this.#ask(`/keys/${encodeURIComponent(id)}/rotate`, { method: "POST", content: {} })).body);
+  }
+
+  async revokeKey(id: string): Promise<void> {
+    await this.#ask(`/keys/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  async alerts(signal?: AbortSignal): Promise<Alerts> {
+    return readAlerts((await this.#get("/alerts", signal)).body);
+  }
+
+  /** Every change from a time up to now, the newest first. */
+  async alertChanges(fromMs: number, signal?: AbortSignal): Promise<readonly Change[]> {
+    const { body } = await this.#get(`/alerts/history?from=${formatInstant(Math.max(0, fromMs))}`, signal);
+    return listIn(body, "changes").map(readChange);
+  }
+
+  async rules(signal?: AbortSignal): Promise<Rules> {
+    return readRules((await this.#get("/rules", signal)).body);
+  }
+
+  /** How rules are understood; throws what is wrong with them. */
+  async checkRules(rules: string, signal?: AbortSignal): Promise<Checked> {
+    return readChecked((await this.#ask("/rules/check", { method: "POST", content: { text: rules } }, signal)).body);
+  }
+
+  async backtestRules(rules: string, range: string, signal?: AbortSignal): Promise<Backtest> {
+    return readBacktest((await this.#ask("/rules/backtest", { method: "POST", content: { text: rules, range } }, signal)).body);
+  }
+
+  async putRules(group: string, rules: string): Promise<void> {
+    await this.#ask(`/rules/${encodeURIComponent(group)}`, { method: "PUT", content: { text: rules } });
+  }
+
+  async deleteRules(group: string): Promise<void> {
+    await this.#ask(`/rules/${encodeURIComponent(group)}`, { method: "DELETE" });
+  }
+
+  /** An expression of PromQL over a span. */
+  async curves(expr: string, span: Span, signal?: AbortSignal): Promise<readonly Curve[]> {
+    return readCurves((await this.#get(curvesPath(expr, span), signal)).body);
+  }
+
+  async silences(signal?: AbortSignal): Promise<Silences> {
+    return readSilences((await this.#get("/silences", signal)).body);
+  }
+
+  async silence(wish: SilenceWish): Promise<Silence> {
+    const { body } = await this.#ask("/silences", { method: "POST", content: wish });
+    return readSilence(record(body));
+  }
+
+  async endSilence(id: string): Promise<void> {
+    await this.#ask(`/silences/${encodeURIComponent(id)}`, { method: "DELETE" });
+  }
+
+  async receivers(signal?: AbortSignal): Promise<readonly Receiver[]> {
+    return listIn((await this.#get("/receivers", signal)).body, "receivers").map(readReceiver);
+  }
+
+  /** What the receiver said to a test notification. */
+  async testReceiver(name: string): Promise<string> {
+    const { body } = await this.#ask(`/receivers/${encodeURIComponent(name)}/test`, { method: "POST" });
+    return text(record(body), "answer");
+  }
+
+  /** The newest of them. */
+  async notifications(signal?: AbortSignal): Promise<readonly Notification[]> {
+    const { body } = await this.#get(`/notifications?limit=${NOTIFICATIONS_MAX}`, signal);
+    return listIn(body, "notifications").map(readNotification);
+  }
+
+  #get(path: string, signal?: AbortSignal): Promise<{ body: unknown; headers: Headers }> {
+    return this.#ask(path, { method: "GET" }, signal);
+  }
+
+  async #ask(path: string, { method, content }: Wish, signal?: AbortSignal): Promise<{ body: unknown; headers: Headers }> {
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     let response: Response;
     let body: unknown;
     try {
       response = await this.#fetch(this.#base + path, {
+        method,
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-        headers: { Accept: "application/json" },
+        headers: { Accept: "application/json", ...(content === undefined ? {} : { "Content-Type": "application/json" }) },
+        ...(content === undefined ? {} : { body: JSON.stringify(content) }),
       });
       body = await response.json().catch(() => undefined);
     } catch (cause) {
@@ -138,7 +272,7 @@ export class Client {
         : new ApiError("unreachable", "the server can't be reached", "is `streamgauge up` running? this page tries again by itself", 0);
     }
     if (!response.ok) throw readError(body, response.status);
-    if (body === undefined) throw unexpected("it is not JSON", response.status);
+    if (body === undefined && response.status !== NO_CONTENT) throw unexpected("it is not JSON", response.status);
     return { body, headers: response.headers };
   }
 }
@@ -153,6 +287,7 @@ export function questionPath(question: Question): string {
     query.set("to", formatInstant(question.range.toMs));
   }
   if (question.step) query.set("step", question.step);
+  if (question.compare) query.set("compare", question.compare);
   if (question.groupBy) query.set("group_by", question.groupBy);
   for (const filter of question.filters) query.append("filter", formatFilter(filter));
   if (question.limit) query.set("limit", String(question.limit));
@@ -168,7 +303,7 @@ export function readFreshness(value: unknown): Freshness {
 
 function readAnswer(headers: Headers, { name, range }: Question): Answer {
   const between = range.kind === "between" ? range : null;
-  const age = headers.get("Age");
+  const age = headers.get("Streamgauge-Cache") === "hit" ? headers.get("Age") : null;
   return {
     metric: name,
     completeUpToMs: positive(parseInstant(headers.get("Streamgauge-Complete-Up-To"))),
@@ -177,6 +312,16 @@ function readAnswer(headers: Headers, { name, range }: Question): Answer {
     toMs: parseInstant(headers.get("Streamgauge-To")) ?? between?.toMs ?? Date.now(),
     ageMs: age === null ? null : Number(age) * 1_000,
   };
+}
+
+function comparedOf(item: Record<string, unknown>): number | null {
+  return "compared" in item ? number(item, "compared") : null;
+}
+
+function readEarlier(headers: Headers): Span | null {
+  const fromMs = parseInstant(headers.get("Streamgauge-Compared-From"));
+  const toMs = parseInstant(headers.get("Streamgauge-Compared-To"));
+  return fromMs === null || toMs === null ? null : { fromMs, toMs };
 }
 
 /** `country, page` */

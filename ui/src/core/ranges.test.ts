@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { DAY_MS, HOUR_MS, MINUTE_MS, durationMs, durationWords, overlaps, previousSpan, spanOf, stepText, stepWords, zoomSpan } from "./ranges";
+import { DAY_MS, HOUR_MS, MINUTE_MS, durationMs, durationWords, overlaps, spanOf, stepText, stepWords, zoomSpan } from "./ranges";
 
 test("durations are read as the server reads them", () => {
   expect(["15m", "24h", "7d", "2w", "90s"].map(durationMs)).toEqual([15 * MINUTE_MS, DAY_MS, 7 * DAY_MS, 14 * DAY_MS, 90_000]);
@@ -11,11 +11,6 @@ test("durations and steps have words", () => {
   expect(durationWords("1h")).toBe("hour");
   expect([MINUTE_MS, 10 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, DAY_MS].map(stepWords)).toEqual(["minute", "10 min", "hour", "6 hours", "day"]);
   expect([MINUTE_MS, 90 * MINUTE_MS, 3 * HOUR_MS, DAY_MS].map(stepText)).toEqual(["1m", "90m", "3h", "1d"]);
-});
-
-test("the period before is as long as the period and ends where it begins", () => {
-  const span = { fromMs: 10 * HOUR_MS, toMs: 34 * HOUR_MS };
-  expect(previousSpan(span, 10 * MINUTE_MS)).toEqual({ fromMs: -14 * HOUR_MS, toMs: 10 * HOUR_MS });
 });
 
 test("a drag means whole steps, in either direction, and at least one", () => {

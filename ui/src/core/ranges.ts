@@ -12,6 +12,10 @@ export interface Span {
 /** What the visitor asked for: the last so long, or a span of its own. */
 export type Range = { readonly kind: "last"; readonly last: string } | ({ readonly kind: "between" } & Span);
 
+/** The period before, which is as long; or the same one a week earlier. */
+export const COMPARISONS = ["previous", "week"] as const;
+export type Comparison = (typeof COMPARISONS)[number];
+
 export const PRESETS = ["15m", "1h", "24h", "7d", "30d"] as const;
 export const DEFAULT_RANGE: Range = { kind: "last", last: "24h" };
 
@@ -63,12 +67,6 @@ export function overlaps(one: Span, other: Span): boolean {
 export function spanOf(range: Range, nowMs: number): Span {
   if (range.kind === "between") return range;
   return { fromMs: nowMs - (durationMs(range.last) ?? DAY_MS), toMs: nowMs };
-}
-
-/** The equal period before an answered span, on the grid of its steps: it ends where the span begins, or less than a step before. */
-export function previousSpan(span: Span, stepMs: number): Span {
-  const toMs = floorTo(span.fromMs, stepMs);
-  return { fromMs: toMs - (span.toMs - span.fromMs), toMs };
 }
 
 /** The span that a drag across a chart means: whole steps, at least one. */

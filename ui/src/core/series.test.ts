@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Series } from "./api";
 import { MINUTE_MS } from "./ranges";
-import { comparable, drawnRuns, firstFilling, isAdditive, newest, peak, total } from "./series";
+import { comparable, drawnRuns, earlierPoints, firstFilling, isAdditive, newest, peak, total } from "./series";
 
 const COUNT = { kind: "count", field: null };
 const MAX = { kind: "max", field: "ms" };
@@ -9,6 +9,12 @@ const MAX = { kind: "max", field: "ms" };
 function seriesOf(...values: (number | null)[]): Series {
   const points = values.map((value, index) => ({ timestampMs: index * MINUTE_MS, value }));
   return { metric: "m", points, stepMs: MINUTE_MS, fromMs: 0, toMs: values.length * MINUTE_MS, completeUpToMs: null, lagMs: 0, ageMs: null };
+}
+
+/** With what was an hour earlier. */
+function beside(series: Series, ...compared: (number | null)[]): Series {
+  const points = series.points.map((point, index) => ({ ...point, compared: compared[index] ?? null }));
+  return { ...series, points, earlier: { fromMs: series.fromMs - 60 * MINUTE_MS, toMs: series.toMs - 60 * MINUTE_MS } };
 }
 
 test("a count adds up; an extreme does not", () => {
@@ -31,22 +37,29 @@ test("before anything was counted no step is sure", () => {
 });
 
 test("the period before is compared over the same number of complete steps", () => {
-  const pair = comparable(seriesOf(5, 5, 1), seriesOf(4, 4, 4), 2 * MINUTE_MS + 10_000);
+  const pair = comparable(beside(seriesOf(5, 5, 1), 4, 4, 4), 2 * MINUTE_MS + 10_000);
   expect(pair && [total(pair.now, COUNT), total(pair.before, COUNT)]).toEqual([10, 8]);
 });
 
 test("where no step is complete there is nothing to compare", () => {
-  expect(comparable(seriesOf(1), seriesOf(1), 0)).toBeNull();
+  expect(comparable(beside(seriesOf(1), 1), 0)).toBeNull();
+  expect(comparable(seriesOf(1), MINUTE_MS)).toBeNull();
+});
+
+test("what is compared with stands at its own times", () => {
+  expect(earlierPoints(beside(seriesOf(1, 2), 7, null))).toEqual([{ timestampMs: -60 * MINUTE_MS, value: 7 }, { timestampMs: -59 * MINUTE_MS, value: null }]);
+  expect(drawnRuns(beside(seriesOf(1, 2), 7, 8), true, null).before).toEqual([7, 8]);
+  expect(drawnRuns(beside(seriesOf(1, 2), 7, 8), false, null).before).toEqual([null, null]);
 });
 
 test("the line that is sure and the one that is filling meet in one point", () => {
-  const runs = drawnRuns(seriesOf(1, 2, 3), undefined, 2 * MINUTE_MS);
+  const runs = drawnRuns(seriesOf(1, 2, 3), false, 2 * MINUTE_MS);
   expect(runs.sure).toEqual([1, 2, null]);
   expect(runs.filling).toEqual([null, 2, 3]);
 });
 
 test("a complete series has nothing that is filling", () => {
-  expect(drawnRuns(seriesOf(1, 2), undefined, 9 * MINUTE_MS).filling).toEqual([null, null]);
+  expect(drawnRuns(seriesOf(1, 2), false, 9 * MINUTE_MS).filling).toEqual([null, null]);
 });
 
 test("the peak is the highest value, the first of equals", () => {

@@ -15,16 +15,22 @@ export function total(points: readonly Point[], measure: Measure): number | null
 }
 
 /**
- * The complete steps of a series and the same number of steps of the period before. The step that is still filling
- * would make the present look smaller than it is, so neither has it. Null where there is nothing to compare.
+ * The complete steps of a series and those they are compared with. The step that is still filling would make the
+ * present look smaller than it is, so neither has it. Null where there is nothing to compare.
  */
 export function comparable(
   series: Series,
-  previous: Series,
   completeUpToMs: number | null,
 ): { readonly now: readonly Point[]; readonly before: readonly Point[] } | null {
-  const count = Math.min(firstFilling(series, completeUpToMs), previous.points.length);
-  return count === 0 ? null : { now: series.points.slice(0, count), before: previous.points.slice(0, count) };
+  const now = series.points.slice(0, firstFilling(series, completeUpToMs));
+  if (!series.earlier || now.length === 0) return null;
+  return { now, before: earlierPoints(series).slice(0, now.length) };
+}
+
+/** The period that is compared with, step by step, at its own times. */
+export function earlierPoints(series: Series): readonly Point[] {
+  const shiftMs = series.earlier ? series.fromMs - series.earlier.fromMs : 0;
+  return series.points.map(({ timestampMs, compared }) => ({ timestampMs: timestampMs - shiftMs, value: compared ?? null }));
 }
 
 /** The index of the first step that may still grow; the number of points where all are complete. */
@@ -57,10 +63,10 @@ export function isSilent(series: Series): boolean {
   return series.points.every((point) => !point.value);
 }
 
-/** The three runs of y values that a chart draws: sure, still filling (joined to the last sure one), the period before. */
+/** The three runs of y values that a chart draws: sure, still filling (joined to the last sure one), compared with. */
 export function drawnRuns(
   series: Series,
-  previous: Series | undefined,
+  compares: boolean,
   completeUpToMs: number | null,
 ): { xs: number[]; sure: (number | null)[]; filling: (number | null)[]; before: (number | null)[] } {
   const split = firstFilling(series, completeUpToMs);
@@ -68,6 +74,6 @@ export function drawnRuns(
     xs: series.points.map((point) => point.timestampMs / 1_000),
     sure: series.points.map((point, index) => (index < split ? point.value : null)),
     filling: series.points.map((point, index) => (index >= split - 1 && split < series.points.length ? point.value : null)),
-    before: series.points.map((_, index) => previous?.points[index]?.value ?? null),
+    before: series.points.map(({ compared }) => (compares ? (compared ?? null) : null)),
   };
 }

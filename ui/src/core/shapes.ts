@@ -17,6 +17,11 @@ export function isRecord(value: unknown): value is Item {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+export function record(body: unknown): Item {
+  if (!isRecord(body)) throw unexpected("it is not an object");
+  return body;
+}
+
 export function list(body: unknown): Item[] {
   if (!Array.isArray(body) || !body.every(isRecord)) throw unexpected("it is not a list of objects");
   return body;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { HOUR_MS } from "./ranges";
-import { EVERYTHING, TIME_WENT_ON, isStale } from "./staleness";
+import { EVERYTHING, TIME_WENT_ON, isStale, storeAskedMs } from "./staleness";
 
 const NOW = 100 * HOUR_MS;
 const lastHour = { metric: "page_views", range: { kind: "last", last: "1h" } } as const;
@@ -9,6 +9,13 @@ const justNow = { metrics: new Set(["page_views"]), span: { fromMs: NOW - 60_000
 
 test("a change of a metric makes its present old", () => {
   expect(isStale(lastHour, justNow, NOW)).toBe(true);
+});
+
+test("the store was asked for a cached answer before all that its age leaves open", () => {
+  expect(storeAskedMs({ ageMs: null }, NOW)).toBe(NOW);
+  expect(storeAskedMs(undefined, NOW)).toBe(NOW);
+  expect(storeAskedMs({ ageMs: 0 }, NOW)).toBe(NOW - 1_000);
+  expect(storeAskedMs({ ageMs: 14_000 }, NOW)).toBe(NOW - 15_000);
 });
 
 test("a change of another metric does not", () => {

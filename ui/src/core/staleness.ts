@@ -13,6 +13,11 @@ export interface Change {
 export const EVERYTHING: Change = { metrics: null, span: null, slides: true };
 export const TIME_WENT_ON: Change = { metrics: new Set(), span: null, slides: true };
 
+/** When the store was asked for an answer, or before: an age is told in whole seconds, rounded down. */
+export function storeAskedMs(answer: { readonly ageMs: number | null } | undefined, answeredAtMs: number): number {
+  return answer?.ageMs == null ? answeredAtMs : answeredAtMs - answer.ageMs - 1_000;
+}
+
 export function isStale(asked: { readonly metric: string; readonly range: Range }, change: Change, nowMs: number): boolean {
   if (change.slides && asked.range.kind === "last") return true;
   if (change.metrics !== null && !change.metrics.has(asked.metric)) return false;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { DAY_MS, HOUR_MS, MINUTE_MS } from "./ranges";
-import { axisLabel, clock, durationText, fromLocalInput, fullTime, spanLabel, stepLabel, toLocalInput, zoneLabel } from "./times";
+import { axisLabel, clock, durationText, fromLocalInput, fullTime, relativeText, spanLabel, stepLabel, toLocalInput, zoneLabel } from "./times";
 
 const noon = Date.UTC(2026, 5, 2, 12, 3, 0);
 
@@ -45,4 +45,11 @@ test("what is typed as a wall clock's time means the zone's time, also around a 
     }
   }
   expect(fromLocalInput("", "UTC")).toBeNull();
+});
+
+test("a distance in time is said in one unit, before or after now", () => {
+  const now = 1_000_000_000;
+  const ages = [1_000, 12_400, 61_000, 89 * MINUTE_MS, 91 * MINUTE_MS, 119 * MINUTE_MS, 35 * HOUR_MS, 49 * HOUR_MS];
+  expect(ages.map((ms) => relativeText(now - ms, now))).toEqual(["now", "12 s ago", "1 m ago", "89 m ago", "2 h ago", "2 h ago", "35 h ago", "2 d ago"]);
+  expect(relativeText(now + 7_200_000, now)).toBe("in 2 h");
 });

@@ -75,6 +75,21 @@ export function durationText(ms: number): string {
   return two(Math.floor(ms / DAY_MS), "d", Math.floor((ms % DAY_MS) / HOUR_MS), "h");
 }
 
+/** `4 m ago`, `in 2 h`: one unit, since it is read at a glance. */
+export function relativeText(ms: number, nowMs: number): string {
+  const distance = Math.abs(nowMs - ms);
+  if (distance < 1_500) return "now";
+  const [, unitMs, unit] = RELATIVE_UNITS.find(([fromMs]) => distance >= fromMs) ?? [0, 1_000, "s"];
+  const text = `${Math.round(distance / unitMs)} ${unit}`;
+  return ms > nowMs ? `in ${text}` : `${text} ago`;
+}
+
+const RELATIVE_UNITS: readonly (readonly [number, number, string])[] = [
+  [1.5 * DAY_MS, DAY_MS, "d"],
+  [1.5 * HOUR_MS, HOUR_MS, "h"],
+  [MINUTE_MS, MINUTE_MS, "m"],
+];
+
 /** The zone as it is now: `Europe/Paris (UTC+2)`. */
 export function zoneLabel(zone: string | null, atMs: number): string {
   const shown = format("zone", zone, { hour: "2-digit" });

@@ -35,7 +35,7 @@ export function BarsPanel({ metric, dimension, top }: BarsPanelProps): ReactNode
       menu={{
         label: `Menu of ${words(metric.name)} by ${lowerWords(dimension)}`,
         items: [
-          { label: "Save as CSV", run: () => saveText(name, csv([dimension, metric.name], rows.map((row) => [row.name, row.value]))) },
+          { label: "Download CSV", run: () => saveText(name, csv([dimension, metric.name], rows.map((row) => [row.name, row.value]))) },
           { label: "Copy query as curl", run: () => copyText(curlQuestion(serverOrigin(), questionPath(question))), done: "Copied" },
         ],
       }}

@@ -53,7 +53,7 @@ export function DonutPanel({ metric, dimension }: { readonly metric: Metric; rea
         label: `Menu of ${title}`,
         items: [
           { label: asTable ? "Show as chart" : "Show as table", run: () => setAsTable(!asTable) },
-          { label: "Save as CSV", run: () => saveText(`${name}csv`, csv([dimension, metric.name], rows.map((row) => [row.name, row.value]))) },
+          { label: "Download CSV", run: () => saveText(`${name}csv`, csv([dimension, metric.name], rows.map((row) => [row.name, row.value]))) },
           ...(asTable ? [] : [{ label: "Save as PNG", run: savePng }]),
           { label: "Copy query as curl", run: () => copyText(curlQuestion(serverOrigin(), questionPath(question))), done: "Copied" },
         ],

@@ -2,10 +2,12 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type KeyboardEvent, type ReactNode, useId, useRef, useState } from "react";
 import { Icon } from "../components/icons";
 import type { Breakdown, Metric } from "../core/api";
-import { type Filter, OTHER, formatFilter, parseFilter, withFilter, withoutFilter } from "../core/filters";
+import { type Filter, OTHER, filterOf, filterWords, formatFilter, parseFilter, withFilter, withoutFilter } from "../core/filters";
 import { words } from "../core/names";
-import { suggestFilters } from "../core/suggestions";
-import { useAddress, useApp } from "../state/hooks";
+import { compactNumber, exactNumber } from "../core/numbers";
+import { suggestFilters, suggestionWords, typingOf } from "../core/suggestions";
+import { useAddress, useApp, useValues } from "../state/hooks";
+import { valuesQuestion } from "./questions";
 
 /** Filters as chips, and a field that adds one: `country:US`, or any value that is on the page. */
 export function FilterBox({ metric }: { readonly metric: Metric }): ReactNode {
@@ -27,8 +29,8 @@ function Chip({ filter }: { readonly filter: Filter }): ReactNode {
   const { navigation } = useApp();
   return (
     <li className="chip" data-testid="chip" data-dimension={filter.dimension} data-value={filter.value}>
-      <span className="chip-words" title={formatFilter(filter)}><i>{words(filter.dimension)}</i> {filter.value}</span>
-      <button type="button" aria-label={`Remove the filter ${filter.dimension} ${filter.value}`} data-testid="chip-remove" onClick={() => navigation.go({ filters: withoutFilter(filters, filter) })}>
+      <span className="chip-words" title={formatFilter(filter)}><i>{words(filter.dimension)}</i> {filterWords(filter)}</span>
+      <button type="button" aria-label={`Remove the filter ${filter.dimension} ${filterWords(filter)}`} data-testid="chip-remove" onClick={() => navigation.go({ filters: withoutFilter(filters, filter) })}>
         <Icon name="close" size={12} />
       </button>
     </li>
@@ -36,7 +38,8 @@ function Chip({ filter }: { readonly filter: Filter }): ReactNode {
 }
 
 function FilterField({ metric }: { readonly metric: Metric }): ReactNode {
-  const { filters } = useAddress();
+  const address = useAddress();
+  const { filters } = address;
   const { navigation } = useApp();
   const known = useKnownValues(metric);
   const [text, setText] = useState("");
@@ -44,7 +47,9 @@ function FilterField({ metric }: { readonly metric: Metric }): ReactNode {
   const [at, setAt] = useState(0);
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
-  const suggestions = open ? suggestFilters(text, metric.dimensions, known()) : [];
+  const typing = open ? typingOf(text, metric.dimensions) : null;
+  const asked = useValues(valuesQuestion(metric, address, typing?.dimension ?? ""), typing?.dimension ?? null, typing?.part ?? "");
+  const suggestions = open ? suggestFilters(text, metric.dimensions, known(), asked) : [];
   const active = Math.min(at, suggestions.length - 1);
 
   const reset = (): void => {
@@ -65,7 +70,8 @@ function FilterField({ metric }: { readonly metric: Metric }): ReactNode {
   const enter = (): void => {
     const typed = parseFilter(text);
     const suggestion = suggestions[active];
-    if (suggestion) take(suggestion);
+    // A prefix is what was typed, not the first of those that begin with it.
+    if (suggestion && !text.endsWith("*")) take(suggestion);
     else if (typed && metric.dimensions.includes(typed.dimension)) take({ text, filter: typed });
   };
   const onKeyDown = (event: KeyboardEvent): void => {
@@ -120,7 +126,8 @@ function FilterField({ metric }: { readonly metric: Metric }): ReactNode {
               // Pressing must not take the focus from the field, which would close the list before the click.
               onPointerDown={(event) => { event.preventDefault(); take(suggestion); }}
             >
-              {suggestion.filter ? <><i>{words(suggestion.filter.dimension)}</i> {suggestion.filter.value}</> : <><i>{words(suggestion.text.slice(0, -1))}</i> …</>}
+              {suggestion.filter ? <span className="suggestion-words"><i>{words(suggestion.filter.dimension)}</i> {suggestionWords(suggestion)}</span> : <span><i>{words(suggestionWords(suggestion))}</i> …</span>}
+              {suggestion.count !== null && <span className="suggestion-count" title={exactNumber(suggestion.count)}>{compactNumber(suggestion.count)}</span>}
             </li>
           ))}
         </ul>
@@ -137,7 +144,7 @@ function useKnownValues(metric: Metric): () => readonly Filter[] {
     for (const [, data] of queries.getQueriesData<Breakdown>({ queryKey: ["ask", metric.name] })) {
       if (!data || !("rows" in data)) continue;
       for (const row of data.rows) {
-        const filter = { dimension: data.dimension, value: row.name };
+        const filter = filterOf(data.dimension, row.name);
         if (row.name !== OTHER) found.set(formatFilter(filter), filter);
       }
     }

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import { ChangeMark, Figure } from "../components/numbers";
 import { Sparkline } from "../components/Sparkline";
+import type { Address } from "../core/address";
 import type { Metric, Series } from "../core/api";
 import { lowerWords, words } from "../core/names";
 import { type Change, changeBetween, exactNumber, percentText } from "../core/numbers";
@@ -8,8 +9,8 @@ import { stepWords } from "../core/ranges";
 import { isSessionMetric, ratioOf, ratioSeries } from "../core/sessions";
 import { comparable, firstFilling, isAdditive, newest, peak, total } from "../core/series";
 import { durationText, hourMinute, spanLabel, stepLabel } from "../core/times";
-import { useAddress, useApp, useCompleteUpTo, usePreviousSeries, useSeries } from "../state/hooks";
-import { foreignFilters, nowQuestion, seriesQuestion } from "./questions";
+import { useAddress, useApp, useCompleteUpTo, useSeries } from "../state/hooks";
+import { comparisonOf, foreignFilters, nowQuestion, seriesQuestion } from "./questions";
 import { unitOf } from "./units";
 
 /** The chosen metric's total, its pace and its peak, and two other metrics: five are as many as one glance takes. */
@@ -92,7 +93,6 @@ function TotalNumber({ metric, chosen }: { readonly metric: Metric; readonly cho
   const foreign = foreignFilters(metric, address.filters);
   const question = seriesQuestion(metric, address);
   const query = useSeries(question, foreign.length === 0);
-  const previous = usePreviousSeries(question, foreign.length === 0 ? query.data : undefined);
   const completeUpToMs = useCompleteUpTo(query.data, query.dataUpdatedAt);
   const choose = (): void => navigation.go({ metric: metric.name, filters: address.filters.filter((filter) => !foreign.includes(filter)) });
   const frame = {
@@ -105,20 +105,29 @@ function TotalNumber({ metric, chosen }: { readonly metric: Metric; readonly cho
   if (foreign.length > 0) return <KeyNumber {...frame} stale={false} value={null} note={`has no ${foreign.map((filter) => filter.dimension).join(", ")}`} />;
   if (query.isError && !query.data) return <KeyNumber {...frame} value={null} note="no answer" />;
   if (!query.data) return <KeyNumber {...frame} value={undefined} />;
-  const pair = previous.data ? comparable(query.data, previous.data, completeUpToMs) : null;
+  const pair = comparable(query.data, completeUpToMs);
   const before = pair && total(pair.before, metric.measure);
   const mark = pair && changeBetween(total(pair.now, metric.measure), before);
-  const against = previous.data ? `from ${exactNumber(before)} in the same time of ${spanLabel(previous.data.fromMs, previous.data.toMs, address.zone)}` : "";
+  const against = againstWords(exactNumber(before), query.data, address);
   return (
     <KeyNumber
       {...frame}
       value={total(query.data.points, metric.measure)}
       change={mark ? { mark, against } : null}
-      {...(mark ? {} : { note: previous.data ? "nothing before to compare" : "" })}
+      {...(mark ? {} : { note: nothingToCompare(address) })}
       series={query.data}
       filling={firstFilling(query.data, completeUpToMs)}
     />
   );
+}
+
+function againstWords(before: string, series: Series, address: Address): string {
+  if (!series.earlier) return "";
+  return `from ${before} in the same time of ${spanLabel(series.earlier.fromMs, series.earlier.toMs, address.zone)}`;
+}
+
+function nothingToCompare(address: Address): string {
+  return comparisonOf(address) === "week" ? "nothing a week earlier" : "nothing before to compare";
 }
 
 interface RatioProps {
@@ -134,8 +143,6 @@ function RatioNumber({ label, part, whole, say, testId }: RatioProps): ReactNode
   const address = useAddress();
   const [partQuestion, wholeQuestion] = [seriesQuestion(part, address), seriesQuestion(whole, address)];
   const [parts, wholes] = [useSeries(partQuestion), useSeries(wholeQuestion)];
-  const partsBefore = usePreviousSeries(partQuestion, parts.data);
-  const wholesBefore = usePreviousSeries(wholeQuestion, wholes.data);
   const completeUpToMs = useCompleteUpTo(wholes.data, wholes.dataUpdatedAt);
   const frame = { label, testId, say, stale: parts.isPlaceholderData || wholes.isPlaceholderData };
   if ((parts.isError && !parts.data) || (wholes.isError && !wholes.data)) return <KeyNumber {...frame} value={null} note="no answer" />;
@@ -143,17 +150,17 @@ function RatioNumber({ label, part, whole, say, testId }: RatioProps): ReactNode
   const value = ratioOf(parts.data.points, wholes.data.points);
   if (value === null) return <KeyNumber {...frame} value={null} note="no session has ended here" />;
   const series = ratioSeries(parts.data, wholes.data);
-  const partPair = partsBefore.data && comparable(parts.data, partsBefore.data, completeUpToMs);
-  const wholePair = wholesBefore.data && comparable(wholes.data, wholesBefore.data, completeUpToMs);
+  const partPair = comparable(parts.data, completeUpToMs);
+  const wholePair = comparable(wholes.data, completeUpToMs);
   const before = partPair && wholePair ? ratioOf(partPair.before, wholePair.before) : null;
   const mark = partPair && wholePair ? changeBetween(ratioOf(partPair.now, wholePair.now), before) : null;
-  const against = before === null || !wholesBefore.data ? "" : `from ${say(before).short} in the same time of ${spanLabel(wholesBefore.data.fromMs, wholesBefore.data.toMs, address.zone)}`;
+  const against = before === null ? "" : againstWords(say(before).short, wholes.data, address);
   return (
     <KeyNumber
       {...frame}
       value={value}
       change={mark ? { mark, against } : null}
-      {...(mark ? {} : { note: wholesBefore.data ? "nothing before to compare" : "" })}
+      {...(mark ? {} : { note: nothingToCompare(address) })}
       series={series}
       filling={firstFilling(series, completeUpToMs)}
     />

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import { clock } from "../core/times";
 import { type FedEvent } from "../core/feed";
-import { type Filter, UNKNOWN, dimensionOf, formatFilter, matchesFilters, withFilter } from "../core/filters";
+import { type Filter, UNKNOWN, dimensionOf, filterOf, formatFilter, matchesFilters, withFilter } from "../core/filters";
 import type { Metric } from "../core/api";
 import { useAddress, useApp, useFeed, useLive } from "../state/hooks";
 
@@ -47,7 +47,7 @@ function FeedRow({ event, metric, onNarrow }: { readonly event: FedEvent; readon
           const value = dimensionOf(event, name);
           const text = value.length > 80 ? `${value.slice(0, 79)}…` : value;
           return metric.dimensions.includes(name) && value !== UNKNOWN
-            ? <button type="button" key={name} className="feed-property" title={`Filter by ${name}: ${value}`} onClick={() => onNarrow({ dimension: name, value })}><i>{name}</i> {text}</button>
+            ? <button type="button" key={name} className="feed-property" title={`Filter by ${name}: ${value}`} onClick={() => onNarrow(filterOf(name, value))}><i>{name}</i> {text}</button>
             : <span key={name} className="feed-property"><i>{name}</i> {text}</span>;
         })}
         {event.userId !== null && <span className="feed-property"><i>user</i> {event.userId}</span>}

@@ -1,7 +1,8 @@
 import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
 import type { Metric, Series } from "../core/api";
 import { changeBetween, compactNumber, exactNumber } from "../core/numbers";
-import { drawnRuns, firstFilling } from "../core/series";
+import { drawnRuns, earlierPoints, firstFilling } from "../core/series";
+import type { Firing } from "../core/timeline";
 import { stepLabel } from "../core/times";
 import { useApp } from "../state/hooks";
 import { type Plot, createPlot } from "./plot";
@@ -10,8 +11,11 @@ import { axisUnit } from "./units";
 interface ChartProps {
   readonly metric: Metric;
   readonly series: Series;
-  readonly previous: Series | undefined;
+  /** Whether what the series is compared with is drawn beside it. */
+  readonly compares: boolean;
   readonly completeUpToMs: number | null;
+  /** When alerts about the metric fired. */
+  readonly firings: readonly Firing[];
   readonly zone: string | null;
   readonly label: string;
   readonly onZoom: (startMs: number, endMs: number) => void;
@@ -25,7 +29,7 @@ interface Pointed {
 }
 
 export default function TimeSeriesChart(props: ChartProps): ReactNode {
-  const { series, previous, completeUpToMs, zone } = props;
+  const { series, compares, completeUpToMs, firings, zone } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const latest = useRef(props);
@@ -58,8 +62,12 @@ export default function TimeSeriesChart(props: ChartProps): ReactNode {
   }, []);
 
   useLayoutEffect(() => {
-    plot.current?.show({ ...drawnRuns(series, previous, completeUpToMs), whole }, zone);
-  }, [series, previous, completeUpToMs, zone, whole]);
+    plot.current?.show({ ...drawnRuns(series, compares, completeUpToMs), whole }, zone);
+  }, [series, compares, completeUpToMs, zone, whole]);
+
+  useLayoutEffect(() => {
+    plot.current?.mark(firings);
+  }, [firings]);
 
   useEffect(() => {
     const scheme = window.matchMedia("(prefers-color-scheme: dark)");
@@ -138,10 +146,10 @@ function useChartKeys(plot: RefObject<Plot | null>, { series, completeUpToMs, zo
   return { spoken, onKeyDown, leave };
 }
 
-function Tooltip({ metric, series, previous, completeUpToMs, zone, pointed }: ChartProps & { readonly pointed: Pointed }): ReactNode {
+function Tooltip({ metric, series, compares, completeUpToMs, zone, pointed }: ChartProps & { readonly pointed: Pointed }): ReactNode {
   const point = series.points[pointed.index];
   if (!point) return null;
-  const before = previous?.points[pointed.index];
+  const before = compares ? earlierPoints(series)[pointed.index] : undefined;
   const filling = pointed.index >= firstFilling(series, completeUpToMs);
   const change = before && !filling ? changeBetween(point.value, before.value) : null;
   const side = pointed.index > series.points.length / 2 ? "tooltip-left" : "tooltip-right";

@@ -11,11 +11,13 @@ import { curlQuestion } from "../core/curl";
 import { formatFilter } from "../core/filters";
 import { words } from "../core/names";
 import { exactNumber } from "../core/numbers";
-import { type Range, durationWords, zoomSpan } from "../core/ranges";
+import { COMPARISONS, type Comparison, type Range, durationWords, zoomSpan } from "../core/ranges";
 import { untilLoaded } from "../core/retry";
 import { firstFilling, isSilent, total } from "../core/series";
 import { fullTime, spanLabel, zoneLabel } from "../core/times";
-import { useAddress, useApp, useCompleteUpTo, usePreviousSeries, useSeries } from "../state/hooks";
+import { useFirings } from "../state/alerting";
+import { useAddress, useApp, useCompleteUpTo, useSeries } from "../state/hooks";
+import { FiringsNote } from "./FiringsNote";
 import { PLOT_HEIGHT_CSS } from "./sizes";
 import { seriesQuestion } from "./questions";
 import { SilenceNote } from "./SilenceNote";
@@ -28,8 +30,8 @@ export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactN
   const { navigation, refresher } = useApp();
   const question = seriesQuestion(metric, address);
   const query = useSeries(question);
-  const previous = usePreviousSeries(question, query.data);
   const completeUpToMs = useCompleteUpTo(query.data, query.dataUpdatedAt);
+  const firings = useFirings(metric.name);
   const [asTable, setAsTable] = useState(false);
   const canvas = useRef<HTMLCanvasElement>(null);
   const path = questionPath(question);
@@ -40,8 +42,9 @@ export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactN
   };
   const name = fileName([metric.name, rangeName(address.range)], "");
   const saveCsv = (): void => {
-    const rows = query.data?.points.map((point) => [formatInstant(point.timestampMs), point.value]) ?? [];
-    saveText(`${name}csv`, csv(["timestamp", metric.name], rows));
+    const compared = address.compare === null ? [] : [`${metric.name} ${comparedWords(address.compare, address.range).toLowerCase()}`];
+    const rows = query.data?.points.map((point) => [formatInstant(point.timestampMs), point.value, ...compared.map(() => point.compared ?? null)]) ?? [];
+    saveText(`${name}csv`, csv(["timestamp", metric.name, ...compared], rows));
   };
   const savePng = (): void => {
     if (!canvas.current || !query.data) return;
@@ -50,7 +53,7 @@ export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactN
       title: `${title}, ${spanLabel(query.data.fromMs, query.data.toMs, address.zone)}`,
       lines: [
         { text: about.join(" · "), colour: themeColour("--accent") },
-        ...(address.compare ? [{ text: beforeWords(address.range), colour: themeColour("--faint") }] : []),
+        ...(address.compare ? [{ text: comparedWords(address.compare, address.range), colour: themeColour("--faint") }] : []),
       ],
     });
   };
@@ -63,22 +66,33 @@ export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactN
       note={query.data && zoneLabel(address.zone, query.data.toMs)}
       value={query.data && <Figure value={total(query.data.points, metric.measure)} className="panel-value" />}
       controls={
-        <button type="button" className="toggle-button" aria-pressed={address.compare} onClick={() => navigation.adjust({ compare: !address.compare })}>
-          <span className="key-before" aria-hidden="true" />{beforeWords(address.range)}
-        </button>
+        <div className="compare" role="group" aria-label="Compare with">
+          {COMPARISONS.map((each) => (
+            <button
+              type="button"
+              key={each}
+              className="toggle-button"
+              data-testid={`compare-${each}`}
+              aria-pressed={address.compare === each}
+              onClick={() => navigation.adjust({ compare: address.compare === each ? null : each })}
+            >
+              <span className="key-before" aria-hidden="true" />{comparedWords(each, address.range)}
+            </button>
+          ))}
+        </div>
       }
       menu={{
         label: `Menu of ${title}`,
         items: [
           { label: asTable ? "Show as chart" : "Show as table", run: () => setAsTable(!asTable) },
-          { label: "Save as CSV", run: saveCsv },
+          { label: "Download CSV", run: saveCsv },
           ...(asTable ? [] : [{ label: "Save as PNG", run: savePng }]),
           { label: "Copy query as curl", run: () => copyText(curlQuestion(serverOrigin(), path)), done: "Copied" },
         ],
       }}
       query={query}
       skeleton={<LineSkeleton />}
-      foot={query.data && <FillingKey series={query.data} completeUpToMs={completeUpToMs} />}
+      foot={query.data && <><FiringsNote firings={firings} /><FillingKey series={query.data} completeUpToMs={completeUpToMs} /></>}
     >
       {(series) => (
         <>
@@ -88,8 +102,9 @@ export function TimeSeriesPanel({ metric }: { readonly metric: Metric }): ReactN
               <TimeSeriesChart
                 metric={metric}
                 series={series}
-                previous={address.compare ? previous.data : undefined}
+                compares={address.compare !== null}
                 completeUpToMs={completeUpToMs}
+                firings={firings}
                 zone={address.zone}
                 label={`Line chart: ${axisUnit(metric, series.stepMs)}, ${spanLabel(series.fromMs, series.toMs, address.zone)}`}
                 onZoom={zoom}
@@ -144,6 +159,7 @@ function rangeName(range: Range): string {
   return range.kind === "last" ? range.last : `${formatInstant(range.fromMs)}_${formatInstant(range.toMs)}`;
 }
 
-function beforeWords(range: Range): string {
+function comparedWords(comparison: Comparison, range: Range): string {
+  if (comparison === "week") return "Week earlier";
   return range.kind === "last" ? `Previous ${durationWords(range.last)}` : "Period before";
 }

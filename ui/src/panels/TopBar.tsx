@@ -6,6 +6,7 @@ import { zoneLabel } from "../core/times";
 import { useAddress, useApp, useTheme } from "../state/hooks";
 import { FilterBox } from "./FilterBox";
 import { LiveStatus } from "./LiveStatus";
+import { Pages } from "./Pages";
 import { foreignFilters } from "./questions";
 import { RangePicker } from "./RangePicker";
 
@@ -14,20 +15,24 @@ interface TopBarProps {
   readonly metric: Metric | undefined;
   readonly metrics: readonly Metric[];
   readonly onHelp: () => void;
+  readonly onKeys: () => void;
 }
 
-export function TopBar({ metric, metrics, onHelp }: TopBarProps): ReactNode {
+export function TopBar({ metric, metrics, onHelp, onKeys }: TopBarProps): ReactNode {
+  const { page } = useAddress();
   return (
     <header className="top">
       <div className="top-row">
         <a className="brand" href="." aria-label="Streamgauge, start page"><Mark /><span>Streamgauge</span></a>
+        <Pages />
         {metric && <MetricPicker metric={metric} metrics={metrics} />}
-        {metric && <RangePicker />}
+        {(metric || page === "alerts") && <RangePicker />}
         <span className="spacer" />
         <LiveStatus />
         <div className="top-tools">
           <ThemeButton />
           <ExplainButton />
+          <button type="button" className="icon-button" aria-label="Keys" title="Keys" data-testid="keys-open" onClick={onKeys}><Icon name="key" /></button>
           <button type="button" className="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)" onClick={onHelp}><Icon name="keyboard" /></button>
         </div>
       </div>
@@ -84,7 +89,7 @@ function ExplainButton(): ReactNode {
   );
 }
 
-function ZoneButton(): ReactNode {
+export function ZoneButton(): ReactNode {
   const { zone } = useAddress();
   const { navigation } = useApp();
   const [now] = useState(Date.now);

@@ -15,6 +15,12 @@ export interface PlotData {
   readonly whole: boolean;
 }
 
+/** A time that is marked: something fired. */
+export interface PlotMark {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 export interface PlotHooks {
   /** The point under the cursor and where it is, in pixels of the chart's box; null: none. */
   readonly onPoint: (at: { readonly index: number; readonly left: number } | null) => void;
@@ -26,6 +32,7 @@ export interface PlotHooks {
 
 export interface Plot {
   show(data: PlotData, zone: string | null): void;
+  mark(marks: readonly PlotMark[]): void;
   resize(width: number): void;
   recolour(): void;
   pointAt(index: number | null): void;
@@ -45,6 +52,7 @@ const FILLING = 3;
 export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
   let zone: string | null = null;
   let increments = INCREMENTS;
+  let marks: readonly PlotMark[] = [];
   let colours = readColours();
   const font = `12px ${getComputedStyle(box).fontFamily}`;
   const line = { points: { show: false }, spanGaps: false } as const;
@@ -95,6 +103,7 @@ export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
       },
     ],
     hooks: {
+      drawClear: [(plot) => drawMarks(plot, marks, colours.bad)],
       setCursor: [(plot) => hooks.onPoint(typeof plot.cursor.idx === "number" ? { index: plot.cursor.idx, left: leftOf(plot, plot.cursor.idx) } : null)],
       setSelect: [
         (plot) => {
@@ -119,6 +128,10 @@ export function createPlot(box: HTMLElement, hooks: PlotHooks): Plot {
       zone = shownZone;
       increments = data.whole ? WHOLE_INCREMENTS : INCREMENTS;
       plot.setData([[...data.xs], [...data.before], [...data.sure], [...data.filling]]);
+    },
+    mark(shown) {
+      marks = shown;
+      plot.redraw(false, false);
     },
     resize: (width) => plot.setSize({ width, height: PLOT_HEIGHT_CSS }),
     recolour() {
@@ -147,6 +160,31 @@ function leftOf(plot: uPlot, index: number): number {
   return plot.bbox.left / uPlot.pxRatio + plot.valToPos(plot.data[0][index] ?? 0, "x");
 }
 
+const MARK_EDGE_CSS = 3;
+const MARK_WIDTH_CSS = 4;
+const MARK_WASH = 0.12;
+
+/** Behind the line: a wash, and an edge above it that is seen where the wash is too narrow to be. */
+function drawMarks(plot: uPlot, marks: readonly PlotMark[], colour: string): void {
+  const { ctx, bbox } = plot;
+  if (marks.length === 0 || plot.data[0].length === 0) return;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  ctx.fillStyle = colour;
+  for (const { fromMs, toMs } of marks) {
+    // The axis ends where the last step begins: what fired within it is marked at its point.
+    const left = Math.min(plot.valToPos(fromMs / 1_000, "x", true), bbox.left + bbox.width - MARK_WIDTH_CSS * uPlot.pxRatio);
+    const width = Math.max(MARK_WIDTH_CSS * uPlot.pxRatio, plot.valToPos(toMs / 1_000, "x", true) - left);
+    ctx.globalAlpha = MARK_WASH;
+    ctx.fillRect(left, bbox.top, width, bbox.height);
+    ctx.globalAlpha = 1;
+    ctx.fillRect(left, bbox.top, width, MARK_EDGE_CSS * uPlot.pxRatio);
+  }
+  ctx.restore();
+}
+
 /** From zero to a round number over the highest value, so that the axis changes seldom. */
 function heights(_: uPlot, min: number | null, max: number | null): [number, number] {
   const top = niceCeiling(max ?? 0);
@@ -160,7 +198,7 @@ function hollowPoints(plot: uPlot): number[] {
   return values.flatMap((value, index) => (value !== null && value !== undefined && (sure[index] ?? null) === null ? [index] : []));
 }
 
-function readColours(): Record<"accent" | "wash" | "muted" | "hairline" | "before" | "panel", string> {
+function readColours(): Record<"accent" | "wash" | "muted" | "hairline" | "before" | "panel" | "bad", string> {
   return {
     accent: themeColour("--accent"),
     wash: themeColour("--accent-wash"),
@@ -168,5 +206,6 @@ function readColours(): Record<"accent" | "wash" | "muted" | "hairline" | "befor
     hairline: themeColour("--hairline"),
     before: themeColour("--faint"),
     panel: themeColour("--panel"),
+    bad: themeColour("--bad"),
   };
 }

@@ -1,5 +1,5 @@
 /** The parts of the page, made once and wired together. */
-import { QueryClient } from "@tanstack/react-query";
+import { QueryCache, QueryClient } from "@tanstack/react-query";
 import { Client } from "../core/api";
 import { ApiError } from "../core/errors";
 import { Feed } from "../core/feed";
@@ -7,6 +7,7 @@ import { LiveConnection } from "../core/live";
 import { Navigation } from "../core/navigation";
 import type { Range } from "../core/ranges";
 import { Refresher } from "../core/refresher";
+import { Remembered } from "../core/remembered";
 import { type Change, EVERYTHING, TIME_WENT_ON, isStale } from "../core/staleness";
 import { ThemeStore } from "../core/theme";
 
@@ -18,6 +19,8 @@ export interface App {
   readonly feed: Feed;
   readonly refresher: Refresher<Change>;
   readonly theme: ThemeStore;
+  /** Who made the last silence here. */
+  readonly author: Remembered;
 }
 
 /** A key of the query cache that `isStale` understands. */
@@ -29,6 +32,7 @@ const later = (run: () => void, ms: number): unknown => setTimeout(run, ms);
 
 export function buildApp(): App {
   const queries = new QueryClient({
+    queryCache: new QueryCache({ onError: (error) => error instanceof ApiError && error.status === 401 && signedOut() }),
     defaultOptions: {
       queries: {
         networkMode: "always",
@@ -39,6 +43,7 @@ export function buildApp(): App {
       },
     },
   });
+  const signedOut = (): void => void queries.invalidateQueries({ queryKey: ["session"] });
   const live = new LiveConnection({
     open: () => new EventSource("live"),
     now: Date.now,
@@ -59,15 +64,26 @@ export function buildApp(): App {
     feed: new Feed(later),
     refresher,
     theme: new ThemeStore(document.documentElement, storage()),
+    author: new Remembered(storage(), "streamgauge.author"),
   };
   wire(app);
   return app;
+}
+
+/** After signing in or out: nothing on the page is of who is there now. */
+export async function startAnew({ queries, live }: App): Promise<void> {
+  live.retryNow();
+  await queries.resetQueries();
 }
 
 function wire({ live, feed, refresher, queries, navigation }: App): void {
   live.onUpdate((update) => {
     feed.add(update.sample);
     refresher.add({ metrics: update.metrics, span: update.span, slides: false });
+  });
+  live.subscribe(() => {
+    // The server may have ended it because the key was revoked; the connection isn't told why.
+    if (live.current().status === "reconnecting") void queries.invalidateQueries({ queryKey: ["session"] });
   });
   live.onReturn(() => {
     void queries.invalidateQueries({ queryKey: ["metrics"] });

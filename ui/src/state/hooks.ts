@@ -1,14 +1,16 @@
 /** Thin adapters from the framework-free core to React. */
 import { type UseQueryResult, useQuery } from "@tanstack/react-query";
-import { createContext, useContext, useMemo, useSyncExternalStore } from "react";
+import { createContext, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import type { AccessKey, Session } from "../core/access";
 import type { Address } from "../core/address";
-import { type Answer, type Breakdown, type Metric, type Question, type Series, questionPath } from "../core/api";
+import { type Answer, type Breakdown, type Metric, type Question, type Row, type Series, questionPath } from "../core/api";
 import type { Occurrence } from "../core/explain";
 import type { FedEvent } from "../core/feed";
 import type { Letter, ReasonCount } from "../core/letters";
 import type { LiveState } from "../core/live";
-import { type Range, previousSpan, stepText } from "../core/ranges";
+import type { Range } from "../core/ranges";
 import { isSessionMetric } from "../core/sessions";
+import { storeAskedMs } from "../core/staleness";
 import type { Theme } from "../core/theme";
 import type { App } from "./app";
 
@@ -40,6 +42,17 @@ export function useTheme(): Theme {
   return useSyncExternalStore(theme.subscribe, theme.current);
 }
 
+/** Asked once, and again when an answer says that this browser isn't signed in any more. */
+export function useSession(): UseQueryResult<Session> {
+  const { client } = useApp();
+  return useQuery({ queryKey: ["session"], queryFn: ({ signal }) => client.session(signal), staleTime: Infinity });
+}
+
+export function useKeys(): UseQueryResult<readonly AccessKey[]> {
+  const { client } = useApp();
+  return useQuery({ queryKey: ["keys"], queryFn: ({ signal }) => client.keys(signal) });
+}
+
 export function useMetrics(): UseQueryResult<readonly Metric[]> {
   const { client } = useApp();
   return useQuery({ queryKey: ["metrics"], queryFn: ({ signal }) => client.metrics(signal) });
@@ -67,12 +80,31 @@ export function useBreakdown(question: Question & { readonly groupBy: string }):
   });
 }
 
-/** The equal period before an answered series, in the same steps. */
-export function usePreviousSeries(question: Question, answered: Series | undefined): UseQueryResult<Series> {
-  const span = answered ? previousSpan(answered, answered.stepMs) : { fromMs: 0, toMs: 1 };
-  const range: Range = { kind: "between", ...span };
-  const step = answered ? { step: stepText(answered.stepMs) } : {};
-  return useSeries({ ...question, ...step, range }, answered !== undefined);
+/** Values of a dimension to complete what is typed; a moment after it was typed, so that not every letter is a question. */
+export function useValues(question: Question, dimension: string | null, prefix: string): readonly Row[] {
+  const { client } = useApp();
+  const asked = useDeferred(prefix, VALUES_WAIT_MS);
+  const { data } = useQuery<readonly Row[]>({
+    queryKey: ["values", question.name, dimension, questionPath(question), asked],
+    queryFn: ({ signal }) => client.values(question, dimension ?? "", asked, signal),
+    enabled: dimension !== null,
+    staleTime: VALUES_STALE_MS,
+    placeholderData: (before, query) => (query?.queryKey[2] === dimension ? before : undefined),
+  });
+  return data ?? [];
+}
+
+const VALUES_WAIT_MS = 120;
+const VALUES_STALE_MS = 10_000;
+
+/** A value when it has rested for a moment. */
+export function useDeferred(value: string, ms: number): string {
+  const [deferred, setDeferred] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setDeferred(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return deferred;
 }
 
 /** The server says nothing when an event is only set aside, so these are asked for now and then. */
@@ -109,6 +141,13 @@ export function useExplained(eventId: string): UseQueryResult<readonly Occurrenc
   });
 }
 
+/** Where events are sent; null where it isn't known, or is the server that served the page. */
+export function useIngestUrl(): string | null {
+  const { client } = useApp();
+  const { data } = useQuery<string | null>({ queryKey: ["ingest-url"], queryFn: ({ signal }) => client.ingestUrl(signal) });
+  return data ?? null;
+}
+
 /**
  * How far an answer is complete. The answer's own word, or the live connection's newer one as long as nothing was
  * counted since the answer came; that word is not about sessions, which are counted when they end.
@@ -118,7 +157,7 @@ export function useCompleteUpTo(answer: Answer | undefined, answeredAtMs: number
   return useMemo(() => {
     const own = answer?.completeUpToMs ?? null;
     const follows = !answer || !isSessionMetric(answer.metric);
-    const newer = follows && status === "live" && (lastUpdateMs === null || lastUpdateMs <= answeredAtMs);
+    const newer = follows && status === "live" && (lastUpdateMs === null || lastUpdateMs <= storeAskedMs(answer, answeredAtMs));
     const live = newer ? (freshness?.completeUpToMs ?? null) : null;
     return own === null ? live : live === null ? own : Math.max(own, live);
   }, [answer, answeredAtMs, status, freshness, lastUpdateMs]);

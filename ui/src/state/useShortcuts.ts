@@ -1,5 +1,5 @@
 import { useEffect } from "react";
-import { PRESETS } from "../core/ranges";
+import { COMPARISONS, PRESETS } from "../core/ranges";
 import { useApp } from "./hooks";
 
 /** Keys that work wherever nothing is being typed. Escape reaches here only when nothing nearer took it. */
@@ -16,8 +16,9 @@ export function useShortcuts(onHelp: () => void): void {
       else if (event.key === "Escape") navigation.stepBack();
       else if (event.key === "/") focus(event, "filter-input");
       else if (event.key === "m") focus(event, "metric-picker");
+      else if (event.key === "a") navigation.go({ page: address.page === "alerts" ? "metrics" : "alerts" });
       else if (event.key === "l") navigation.adjust({ live: !address.live });
-      else if (event.key === "c") navigation.adjust({ compare: !address.compare });
+      else if (event.key === "c") navigation.adjust({ compare: COMPARISONS[address.compare === null ? 0 : COMPARISONS.indexOf(address.compare) + 1] ?? null });
       else if (event.key === "t") theme.next();
       else if (event.key === "?") onHelp();
       else if (event.key === "e") {

@@ -10,7 +10,19 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from litestar.exceptions import HTTPException
 
-from streamgauge.core.errors import InvalidRequest, NotFound, Overloaded, QueryLimit, StreamgaugeError
+from streamgauge.api.connected import ClientGone
+from streamgauge.api.errors import headers_of
+from streamgauge.core.errors import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OriginNotAllowed,
+    Overloaded,
+    QueryLimit,
+    RateLimited,
+    StreamgaugeError,
+    Unauthorized,
+)
 from streamgauge.query.promql.engine import Answer
 from streamgauge.query.promql.errors import PromqlExecutionError
 from streamgauge.query.promql.series import Series
@@ -23,10 +35,15 @@ _CLIENT_CLOSED_REQUEST: Final = 499
 _ERRORS: Final[tuple[tuple[type[StreamgaugeError], str, int], ...]] = (
     (QueryTimeout, "timeout", 503),
     (QueryCanceled, "canceled", _CLIENT_CLOSED_REQUEST),
+    (ClientGone, "canceled", _CLIENT_CLOSED_REQUEST),
     (PromqlExecutionError, "execution", 422),
     (QueryLimit, "execution", 422),
     (InvalidRequest, "bad_data", 400),
     (NotFound, "not_found", 404),
+    (Unauthorized, "unauthorized", 401),
+    (OriginNotAllowed, "forbidden", 403),
+    (Forbidden, "forbidden", 403),
+    (RateLimited, "unavailable", 429),
     (Overloaded, "unavailable", 503),
 )
 """The first class that the error is of decides."""
@@ -72,9 +89,8 @@ def error_answer(error: Exception) -> ErrorAnswer:
         return error_answer(QueryTimeout(error.message, hint=error.hint))
     if isinstance(error, StreamgaugeError):
         name, status = next(((name, status) for kind, name, status in _ERRORS if isinstance(error, kind)), _BUG)
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Overloaded) else {}
         text = f"{error.message}: {error.hint}" if error.hint else error.message
-        return ErrorAnswer(status, _error(name, text), headers)
+        return ErrorAnswer(status, _error(name, text), headers_of(error))
     _logger.error("a question in PromQL failed", exc_info=error)
     return ErrorAnswer(500, _error("internal", "this is a bug in streamgauge: the server's log has the details"), {})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -12,6 +11,8 @@ from litestar.enums import HttpMethod
 from litestar.handlers import HTTPRouteHandler
 
 from streamgauge import __version__
+from streamgauge.api.connected import while_connected
+from streamgauge.api.door import NEEDS
 from streamgauge.api.prometheus.answers import answered, error_answer, limited, success
 from streamgauge.api.prometheus.described import operation
 from streamgauge.api.prometheus.metadata import metadata
@@ -23,7 +24,7 @@ from streamgauge.model import DAY_MS, Freshness
 from streamgauge.query.promql.engine import LOOKBACK_MS, Engine
 from streamgauge.query.promql.labels import NAME, is_label_name
 from streamgauge.query.promql.parse import parse
-from streamgauge.query.promql_service import PromqlService, QueryCanceled, Sources
+from streamgauge.query.promql_service import PromqlService, Sources
 
 PROMETHEUS_VERSION: Final = "3.5.0"
 """Whose behaviour this API has: clients choose by it what they ask for."""
@@ -67,7 +68,7 @@ class _Api:
             # Before the question: what is queryable may by then be more than is said, never less.
             fresh = await self._freshness()
             asked = Asked(asked_for, fresh, self._clock.now_ms(), request.path_params)
-            content = await _unless_gone(request, handle(asked))
+            content = await while_connected(request, handle(asked))
         return Response(content, media_type=_JSON, headers=freshness_headers(fresh))
 
     def failed(self, _: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -94,8 +95,7 @@ def prometheus_routes(
         _endpoint(api, "/query_exemplars", _exemplars, "Exemplars: there are none", _METHODS),
         _endpoint(api, "/format_query", _format, "A question, well laid out", _METHODS),
     ]
-    fixed = [_fixed("/rules", {"groups": []}), _fixed("/alerts", {"alerts": []}), _fixed("/status/buildinfo", _BUILD)]
-    return [*questions, *fixed]
+    return [*questions, _fixed("/status/buildinfo", _BUILD)]
 
 
 _BUILD: Final = {
@@ -126,6 +126,7 @@ def _endpoint(
         summary=summary,
         tags=["prometheus"],
         exception_handlers={Exception: api.failed},
+        opt={NEEDS: "read"},
         name=f"prometheus_{endpoint}",
     )
     async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -227,22 +228,3 @@ def _lookback_ms(parameters: Parameters) -> int:
     if lookback_ms is not None and lookback_ms <= 0:
         raise bad_data("lookback_delta must be longer than 0", hint="write lookback_delta=5m")
     return LOOKBACK_MS if lookback_ms is None else lookback_ms
-
-
-async def _unless_gone(request: Request[Any, Any, Any], handling: Awaitable[T]) -> T:
-    """Raises QueryCanceled when the client goes away before the answer."""
-    answer = asyncio.ensure_future(handling)
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise QueryCanceled("the client went away")
-        return await answer
-    finally:
-        answer.cancel()
-        gone.cancel()
-
-
-async def _disconnected(request: Request[Any, Any, Any]) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

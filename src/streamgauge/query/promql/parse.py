@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import promql_parser as ast
@@ -22,6 +23,9 @@ QUERY_CHARACTERS_MAX = 65_536
 DEPTH_MAX = 200
 OPERATORS_MAX = 1_000
 """Each may make the tree one level deeper, and the parser overflows its stack on trees of tens of thousands."""
+
+_KEPT_CHARACTERS_MAX = 1_000
+"""Longer questions are not kept: their trees take much memory."""
 
 _OPS = (
     (ast.MatchOp.Equal, MatchOp.EQUAL),
@@ -39,7 +43,12 @@ _EXPERIMENTAL = (
 
 
 def parse(query: str) -> Any:
-    """The tree of a question. Raises PromqlSyntaxError with what the parser says, PromqlUnsupported."""
+    """The tree of a question, which nobody changes: rules ask the same ones every minute. Raises PromqlSyntaxError with
+    what the parser says, PromqlUnsupported."""
+    return _kept(query) if len(query) <= _KEPT_CHARACTERS_MAX else _parsed(query)
+
+
+def _parsed(query: str) -> Any:
     if len(query) > QUERY_CHARACTERS_MAX:
         raise PromqlSyntaxError(
             f"the query is longer than {QUERY_CHARACTERS_MAX} characters", hint="record parts of it, or ask for less"
@@ -60,6 +69,9 @@ def parse(query: str) -> Any:
         raise PromqlSyntaxError(f"parse error: {error}", hint="see docs/guide/promql.md") from None
     _check_all(tree)
     return tree
+
+
+_kept = lru_cache(maxsize=2_048)(_parsed)
 
 
 def alternatives(selector: Any) -> list[Matchers]:

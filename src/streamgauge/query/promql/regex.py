@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import ComputeError
 
+from streamgauge.core import regex
 from streamgauge.query.promql.errors import PromqlSyntaxError
 
 
@@ -26,17 +26,11 @@ def check(pattern: str) -> None:
 def matching(pattern: str, values: Sequence[str]) -> NDArray[np.bool_]:
     """Which of the values the pattern matches as a whole. Raises PromqlSyntaxError."""
     try:
-        return pl.Series(values, dtype=pl.String).str.contains(_whole(pattern)).to_numpy().astype(np.bool_)
-    except ComputeError as error:
-        raise PromqlSyntaxError(
-            f"invalid regular expression {pattern!r}: {error}", hint="use RE2's syntax, without look-around"
-        ) from None
+        return regex.matching(pattern, values).to_numpy().astype(np.bool_)
+    except ValueError as error:
+        raise PromqlSyntaxError(str(error), hint="use RE2's syntax, without look-around") from None
 
 
 def expanded(pattern: str, template: str, values: Sequence[str]) -> list[str]:
     """The template for each value, with the groups matched in it; values the pattern doesn't match stay as they are."""
-    return pl.Series(values, dtype=pl.String).str.replace(_whole(pattern), template).to_list()
-
-
-def _whole(pattern: str) -> str:
-    return f"^(?s:{pattern})$"
+    return pl.Series(values, dtype=pl.String).str.replace(regex.whole(pattern), template).to_list()

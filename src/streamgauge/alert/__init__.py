@@ -1,0 +1,1 @@
+"""7 act: rules are evaluated, and who must know is told."""

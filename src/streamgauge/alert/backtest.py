@@ -1,0 +1,79 @@
+"""When a rule would have fired: the same evaluation and state machine, over the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from streamgauge.alert.evaluate import Prepared, SampleAt, samples_over
+from streamgauge.alert.state import Instance, RuleState, Timing, step
+from streamgauge.core.errors import InvalidRequest
+from streamgauge.query.promql.engine import STEPS_MAX, Engine
+
+RANGE_STEPS_MAX: Final = 100_000
+"""Evaluations of one rule."""
+
+FIRINGS_MAX: Final = 1_000
+"""Of one rule that are told, the newest."""
+
+
+class Firing(msgspec.Struct, frozen=True):
+    """`ended_at_ms` None: it fires at the end of the range. `value` is the last one."""
+
+    labels: Mapping[str, str]
+    started_at_ms: int
+    ended_at_ms: int | None
+    value: float
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """Of one rule. `notifications`: so often would somebody have been told, that it fires or that it is over, were
+    alerts not grouped. `firing_ms`: how long altogether."""
+
+    firings: Sequence[Firing]
+    firings_count: int
+    firing_ms: int
+    notifications: int
+
+
+def backtest(rule: Prepared, engine: Engine, start_ms: int, end_ms: int, interval_ms: int) -> Tested:
+    """Evaluated at multiples of the interval in `start_ms <= t <= end_ms`. Raises InvalidRequest."""
+    first_ms = -(-start_ms // interval_ms) * interval_ms
+    if (end_ms - first_ms) // interval_ms > RANGE_STEPS_MAX:
+        raise InvalidRequest(
+            f"over {RANGE_STEPS_MAX:,} evaluations", code="invalid_range", hint="ask for a shorter range"
+        )
+    timing = Timing(rule.rule.for_ms, rule.rule.keep_firing_for_ms, interval_ms)
+    state, ended, notifications = RuleState(), list[Instance](), 0
+    for at_ms, samples in _each_step(rule, engine, (first_ms, end_ms), interval_ms):
+        if not samples and not state.instances:
+            state = RuleState({}, at_ms)
+            continue
+        before = state
+        state, changes = step(state, rule.expanded(samples), at_ms, timing)
+        notifications += sum(change.now == "firing" or change.was == "firing" for change in changes)
+        for change in changes:
+            if change.was == "firing":
+                ended.append(msgspec.structs.replace(before.instances[change.fingerprint], resolved_at_ms=at_ms))
+    still = [one for one in state.instances.values() if one.phase == "firing"]
+    firings = [_firing(one) for one in (*ended, *still)]
+    lengths = ((one.ended_at_ms or end_ms) - one.started_at_ms for one in firings)
+    return Tested(firings[-FIRINGS_MAX:], len(firings), sum(lengths), notifications)
+
+
+def _each_step(
+    rule: Prepared, engine: Engine, span_ms: tuple[int, int], interval_ms: int
+) -> Iterator[tuple[int, Sequence[SampleAt]]]:
+    """Asked in parts that one question may have."""
+    first_ms, end_ms = span_ms
+    while first_ms <= end_ms:
+        last_ms = min(end_ms, first_ms + STEPS_MAX * interval_ms)
+        yield from samples_over(engine.range(rule.rule.expr, first_ms, last_ms, interval_ms))
+        first_ms += (STEPS_MAX + 1) * interval_ms
+
+
+def _firing(one: Instance) -> Firing:
+    started_at_ms = one.active_at_ms if one.fired_at_ms is None else one.fired_at_ms
+    return Firing(one.labels, started_at_ms, one.resolved_at_ms, one.value)

@@ -1,0 +1,1 @@
+"""Load: rows that a Flink job wrote to topics, brought into the store."""

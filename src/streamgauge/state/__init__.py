@@ -1,0 +1,1 @@
+"""The state database: what people make, and what must outlive a restart; see `database`."""
