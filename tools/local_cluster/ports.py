@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from local_cluster.waiting import free_port
+from local_cluster.waiting import can_bind, free_port
 
 USUAL: Final[Mapping[str, int]] = {
     "kafka": 9092,
@@ -54,12 +53,4 @@ class Ports:
         return port
 
     def _is_free(self, port: int) -> bool:
-        if port in self._chosen.values():
-            return False
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-        return True
+        return port not in self._chosen.values() and can_bind(port)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import secrets
 import socket
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 _POLL_S: Final = 0.02
+_PORTS: Final = range(18_000, 32_000, 2)
+_first: Final = secrets.randbelow(len(_PORTS))
+_untried: Final = itertools.cycle([*_PORTS[_first:], *_PORTS[:_first]])
 
 T = TypeVar("T")
 
@@ -28,10 +33,24 @@ def until(condition: Callable[[], T], what: str, seconds_max: float) -> T:
 
 
 def free_port() -> int:
-    """A port that nothing listens at. The kernel doesn't give it to the next that asks for any."""
+    """A port that nothing is bound to, nor to the next one, where gRPC is by default; another one each time.
+
+    Below those that the kernel gives to outgoing connections (from 32,768 on in Linux): such a port could be taken
+    between here and the start of the server it is for.
+    """
+    return next(port for port in _untried if can_bind(port) and can_bind(port + 1))
+
+
+def can_bind(port: int) -> bool:
+    """Whether a server of this machine can listen at this port."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        # As servers do it: a port with connections that are only just closed is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def listens(port: int) -> bool:
