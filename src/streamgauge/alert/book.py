@@ -33,7 +33,9 @@ groups:
 
 _logger = logging.getLogger(__name__)
 
+_FOLDER: Final = "folder"
 _Stamp = tuple[int, int]
+_NEVER_READ: Final[_Stamp] = (-1, -1)
 
 
 class RuleBook:
@@ -71,7 +73,14 @@ class RuleBook:
         return self._made[name][0] if name in self._made else None
 
     def _read_folder(self) -> bool:
-        found = {path.name: path for path in _files_of(self._folder)}
+        try:
+            found = {path.name: path for path in _files_of(self._folder)}
+        except OSError as error:
+            # Where there never was a folder there are no rules; one that is away for a moment is not an end of alerts.
+            if self._files or not isinstance(error, FileNotFoundError):
+                self._is_bad(_FOLDER, f"the folder of rules can't be read: {error}")
+            return False
+        self.problems.pop(_FOLDER, None)
         changed = bool(self._files.keys() - found.keys())
         for name in self._files.keys() - found.keys():
             del self._files[name]
@@ -81,7 +90,8 @@ class RuleBook:
         return changed
 
     def _read_file(self, name: str, path: Path) -> bool:
-        before = self._files.get(name, ((-1, -1), ()))
+        before = self._files.get(name, (_NEVER_READ, ()))
+        stamp = _NEVER_READ
         try:
             stat = path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size)
@@ -140,10 +150,6 @@ def _prepared(named: Named, before: Prepared | None) -> Prepared:
 
 
 def _files_of(folder: Path) -> list[Path]:
-    try:
-        found = [
-            path for path in folder.iterdir() if path.suffix in (".yml", ".yaml") and not path.name.startswith(".")
-        ]
-    except OSError:
-        return []
+    """Raises OSError."""
+    found = [path for path in folder.iterdir() if path.suffix in (".yml", ".yaml") and not path.name.startswith(".")]
     return sorted(found)[:FILES_MAX]

@@ -126,6 +126,9 @@ class AlertManager:
             except StreamgaugeError as error:
                 self._metrics.alert_failures.labels("round").inc()
                 _logger.warning("rules were not evaluated: %s", error.message)
+            except Exception:  # a bug: the next turn tries again, and the rest of the system goes on
+                self._metrics.alert_failures.labels("round").inc()
+                _logger.exception("rules were not evaluated")
             await asyncio.sleep(POLL_S)
 
     async def turn(self) -> None:

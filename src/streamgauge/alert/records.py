@@ -6,6 +6,7 @@ told after it: a crash in between tells them at the next start, and nothing is f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -89,7 +90,7 @@ class Happened(NamedTuple):
 
 def read_states(connection: Connection) -> dict[str, KeptState]:
     rows = connection.execute(select(_STATES.c.rule_key, _STATES.c.rule_name, _STATES.c.group_name, _STATES.c.state))
-    return {key: KeptState(rule, group, msgspec.json.decode(state, type=RuleState)) for key, rule, group, state in rows}
+    return {key: KeptState(rule, group, _state(state)) for key, rule, group, state in rows}
 
 
 def read_clocks(connection: Connection) -> dict[str, int]:
@@ -110,7 +111,7 @@ def write_round(
         connection.execute(
             insert(_STATES),
             [
-                {"rule_key": key, "rule_name": one.rule, "group_name": one.group, "state": _json(one.state)}
+                {"rule_key": key, "rule_name": one.rule, "group_name": one.group, "state": _state_text(one.state)}
                 for key, one in states.items()
             ],
         )
@@ -181,6 +182,15 @@ def _row(one: Happened) -> dict[str, Any]:
         # No database has a NaN that JSON, SQLite and PostgreSQL agree on.
         "value": change.value if abs(change.value) < float("inf") else None,
     }
+
+
+def _state_text(state: RuleState) -> str:
+    """JSON, and beyond it `NaN` and `Infinity`, which are values that an alert may have."""
+    return json.dumps(msgspec.to_builtins(state))
+
+
+def _state(text: str) -> RuleState:
+    return msgspec.convert(json.loads(text), RuleState)
 
 
 def _json(value: Any) -> str:

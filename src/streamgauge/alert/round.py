@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -9,10 +10,12 @@ import msgspec
 from streamgauge.alert.evaluate import Prepared
 from streamgauge.alert.reads import Asked, Asking, SharedReads
 from streamgauge.alert.state import Sample
-from streamgauge.core.errors import InvalidRequest
+from streamgauge.core.errors import InvalidRequest, StreamgaugeError
 from streamgauge.query.promql.engine import Engine
 from streamgauge.query.promql.interruption import Check, never
 from streamgauge.query.promql.series import Queryable
+
+_logger = logging.getLogger(__name__)
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -60,4 +63,10 @@ def evaluate(
             found[one.named.key] = Found(one.found(engine, at_ms))
         except InvalidRequest as error:
             found[one.named.key] = Found(problem=error.message)
+        except StreamgaugeError:
+            raise
+        except Exception as error:
+            # A bug that one rule finds costs that rule, not the others, and not the process that takes events.
+            _logger.exception("the rule %s can't be evaluated", one.rule.name)
+            found[one.named.key] = Found(problem=f"{type(error).__name__}: {error}")
     return found

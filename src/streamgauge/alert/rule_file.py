@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +25,8 @@ RULES_MAX: Final = 5_000
 """Of one file."""
 
 _METRIC_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_OWN_NAMES: Final = ("ALERTS", "streamgauge_", "process_")
+"""How the series begin that the program itself has."""
 _KINDS: Final = ("alert", "record", "anomaly")
 
 
@@ -123,7 +126,7 @@ def _rule(written: _Written, group_labels: Mapping[str, str], rollups: Sequence[
     if kind != "anomaly" and short:
         raise RuleError(f"{place}: {', '.join(short)} is of anomaly rules", hint="write anomaly: NAME")
     if kind == "record":
-        return _record_rule(written, labels, place)
+        return _record_rule(written, labels, {one.name for one in rollups}, place)
     expr, annotations, kept = written.expr, written.annotations, {}
     if kind == "anomaly":
         if expr:
@@ -148,9 +151,14 @@ def _rule(written: _Written, group_labels: Mapping[str, str], rollups: Sequence[
     )
 
 
-def _record_rule(written: _Written, labels: Mapping[str, str], place: str) -> Rule:
+def _record_rule(written: _Written, labels: Mapping[str, str], metrics: AbstractSet[str], place: str) -> Rule:
     if not _METRIC_NAME.fullmatch(written.record):
         raise RuleError(f"{place}: {written.record!r} is no name of a metric", hint="write record: country:views:sum")
+    if written.record in metrics or written.record.startswith(_OWN_NAMES):
+        raise RuleError(
+            f"{place}: {written.record!r} is a metric already: nobody could ask for it any more",
+            hint="choose another name, as in record: country:views:sum",
+        )
     if written.annotations or written.for_ != "0s" or written.keep_firing_for != "0s":
         raise RuleError(f"{place}: for, keep_firing_for and annotations are of alerts", hint="take them away")
     if not written.expr:

@@ -9,6 +9,7 @@ rule is read, not when it fires.
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -18,14 +19,17 @@ from streamgauge.core.errors import InvalidRequest
 TEMPLATE_CHARS_MAX: Final = 16_384
 EXPANDED_CHARS_MAX: Final = 65_536
 
-_ACTION: Final = re.compile(r'\{\{(-\s)?((?:"(?:[^"\\]|\\.)*"|`[^`]*`|/\*.*?\*/|[^"`])*?)(\s-)?\}\}', re.DOTALL)
+_ACTION: Final = re.compile(
+    r'\{\{(-\s)?((?:"(?:[^"\\]|\\.)*"|`[^`]*`|/\*(?:(?!\*/).)*\*/|(?!/\*)[^"`])*?)(\s-)?\}\}', re.DOTALL
+)
 _TOKEN: Final = re.compile(
     r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)'
     r"|(?P<sign>:=|=|\(|\)|\|)|(?P<name>\$?\w*(?:\.\w+)*\.?))"
 )
 _UNSUPPORTED: Final = ("range", "define", "template", "block", "break", "continue")
 
-Scope = dict[str, Any]
+Scope = ChainMap[str, Any]
+"""The variables of a block, then those of the blocks around it."""
 Evaluate = Callable[[Scope], Any]
 
 
@@ -55,17 +59,19 @@ class Template:
     def expand(self, labels: Mapping[str, str], value: float) -> str:
         """Raises TemplateError."""
         data = {"Labels": labels, "Value": value, "ExternalLabels": {}, "ExternalURL": ""}
-        scope: Scope = {
-            ".": data,
-            "$": data,
-            "$labels": labels,
-            "$value": value,
-            "$externalLabels": {},
-            "$externalURL": "",
-        }
+        scope: Scope = ChainMap(
+            {
+                ".": data,
+                "$": data,
+                "$labels": labels,
+                "$value": value,
+                "$externalLabels": {},
+                "$externalURL": "",
+            }
+        )
         try:
             text = "".join(node(scope) for node in self._nodes)
-        except (TypeError, ValueError, KeyError, IndexError, ArithmeticError) as error:
+        except (TypeError, ValueError, LookupError, ArithmeticError, OSError, RecursionError, InvalidRequest) as error:
             raise self._wrong(f"the template can't be expanded: {error}", "see docs/guide/alerting.md") from error
         return text[:EXPANDED_CHARS_MAX]
 
@@ -132,7 +138,7 @@ class Template:
 
         def expand(scope: Scope) -> str:
             value = evaluate(scope)
-            inner = dict(scope)
+            inner = scope.new_child()
             if word == "with" and is_true(value):
                 inner["."] = value
             return "".join(node(inner) for node in (then if is_true(value) else otherwise))
@@ -150,7 +156,7 @@ class Template:
         if len(tokens) > 2 and tokens[1] in (("sign", ":="), ("sign", "=")) and tokens[0][0] == "name":
             name = tokens[0][1]
             value, rest = self._pipeline(tokens, 2)
-            evaluate: Evaluate = lambda scope: scope.__setitem__(name, value(scope))  # noqa: E731
+            evaluate = _declared(name, value) if tokens[1][1] == ":=" else _assigned(name, value)
         else:
             evaluate, rest = self._pipeline(tokens, 0)
         if rest != len(tokens):
@@ -196,7 +202,7 @@ class Template:
                 raise self._wrong("an action is one value, or a function with arguments", "write {{ $value }}")
             return operands[0], position
         call = function
-        return lambda scope: call(*(operand(scope) for operand in operands)), position
+        return lambda scope: _bounded(call(*(operand(scope) for operand in operands))), position
 
     def _operand(self, tokens: Sequence[tuple[str, str]], position: int) -> tuple[Evaluate, int]:
         kind, text = tokens[position]
@@ -230,6 +236,31 @@ class Template:
             return found
 
         return value
+
+
+def _declared(name: str, value: Evaluate) -> Evaluate:
+    def evaluate(scope: Scope) -> None:
+        scope[name] = value(scope)
+
+    return evaluate
+
+
+def _assigned(name: str, value: Evaluate) -> Evaluate:
+    """To the variable of the block that declared it."""
+
+    def evaluate(scope: Scope) -> None:
+        declaring = next((variables for variables in scope.maps if name in variables), None)
+        if declaring is None:
+            raise KeyError(f"there is no variable {name}: declare it with :=")
+        declaring[name] = value(scope)
+
+    return evaluate
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > EXPANDED_CHARS_MAX:
+        raise ValueError(f"a text of over {EXPANDED_CHARS_MAX:,} characters")
+    return value
 
 
 def _constant(value: Any) -> Evaluate:

@@ -271,3 +271,34 @@ async def test_who_only_answers_says_when_nobody_evaluates(world: World) -> None
     await world.minute(manager, 4, minutes=3)
     assert manager.held is not None
     assert manager.held.reason.startswith("no process evaluates rules")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+async def test_an_alert_outlives_a_restart_whatever_number_its_value_is(world: World, value: float) -> None:
+    world.rules("groups: [{name: g, rules: [{alert: Odd, expr: m != 5}]}]")
+    await world.minute(world.manager(), value)
+    manager = world.manager()
+    await world.minute(manager, value)
+    assert [alert.labels["alertname"] for alert in world.firing()] == ["Odd"]
+    assert await world.history() == [("inactive", "firing")]
+
+
+async def test_a_folder_that_is_away_for_a_moment_ends_no_alert_and_is_said(world: World) -> None:
+    manager = world.manager()
+    await world.minute(manager, 4)
+    away = world.folder.rename(world.folder.with_name("away"))
+    await world.minute(manager, 4)
+    assert len(world.firing()) == 1
+    assert "can't be read" in manager.book.problems["folder"]
+    away.rename(world.folder)
+    await world.minute(manager, 4)
+    assert len(world.firing()) == 1
+    assert manager.book.problems == {}
+
+
+async def test_a_file_that_leads_to_itself_is_a_problem_of_that_file(world: World) -> None:
+    (world.folder / "loop.yml").symlink_to("loop.yml")
+    manager = world.manager()
+    await world.minute(manager, 4)
+    assert len(world.firing()) == 1
+    assert "loop.yml" in manager.book.problems

@@ -75,6 +75,9 @@ def test_a_drop_is_against_a_time_before(against: str) -> None:
         ("alert: A\nexpr: m\nannotations: {summary: '{{ query }}'}", "summary: the function `query`"),
         ("alert: A\nexpr: m\ndrop: 20%", "drop is of anomaly rules"),
         ("record: a b\nexpr: m", "is no name of a metric"),
+        ("record: page_views\nexpr: sum(page_views)", "is a metric already"),
+        ("record: ALERTS\nexpr: m", "is a metric already"),
+        ("record: streamgauge_up\nexpr: m", "is a metric already"),
         ("record: a\nexpr: m\nfor: 5m", "are of alerts"),
         ("anomaly: a\nmetric: page_views", "one of drop, rise and outside"),
         ("anomaly: a\nmetric: nothing\ndrop: 20%", "there is no metric 'nothing'"),
@@ -109,7 +112,7 @@ def test_what_is_wrong_is_said_with_its_place(rule: str, problem: str) -> None:
 )
 def test_what_is_no_rule_file_is_refused(text: str, problem: str) -> None:
     with pytest.raises(InvalidRequest) as error:
-        read_rules(text, (), source="file", file="f.yml")
+        read_rules(text, DEFAULT_ROLLUPS, source="file", file="f.yml")
     assert problem in error.value.message
 
 

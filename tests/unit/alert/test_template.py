@@ -79,8 +79,24 @@ def test_what_is_no_template_is_refused_when_it_is_read(text: str, problem: str)
 
 @pytest.mark.parametrize(
     "text", ["{{ $nothing }}", '{{ gt $labels.country 1.0 }}', '{{ printf "%z" 1 }}', "{{ humanize $labels.country }}",
-             '{{ printf "%999999999d" 1 }}', '{{ reReplaceAll "(" "" "x" }}', "{{ humanize }}", "{{ $value.x }}"],
+             '{{ printf "%999999999d" 1 }}', '{{ reReplaceAll "(" "" "x" }}', "{{ humanize }}", "{{ $value.x }}",
+             "{{ humanizeTimestamp 1e17 }}", '{{ parseDuration "soon" }}', '{{ $severity = "page" }}'],
 )  # fmt: skip
 def test_what_can_not_be_expanded_says_so(text: str) -> None:
     with pytest.raises(TemplateError):
         expanded(text)
+
+
+def test_a_variable_of_a_block_around_it_is_assigned_to() -> None:
+    text = '{{ $s := "ticket" }}{{ if gt $value 10.0 }}{{ $s = "page" }}{{ $s := "inner" }}{{ end }}{{ $s }}'
+    assert (expanded(text, 20), expanded(text, 2)) == ("page", "ticket")
+
+
+def test_a_text_that_doubles_itself_ends_where_it_would_be_too_long() -> None:
+    with pytest.raises(TemplateError, match="over 65,536 characters"):
+        expanded('{{ $x := "0123456789" }}' + "{{ $x = print $x $x }}" * 30 + "{{ $x }}")
+
+
+def test_comments_without_an_end_are_refused_as_soon_as_others() -> None:
+    with pytest.raises(TemplateError, match="without `}}`"):
+        Template("{{ " + "/**/" * 2_000, "summary")

@@ -82,7 +82,9 @@ def told(groups: Groups, routes: Sequence[Route], alerts: Iterable[Alert], now_m
             if key not in found:
                 found[key] = Group(key, route.receiver, labels, _first_look_ms(route, alert, now_ms))
                 members[key] = {}
-            members[key][fingerprint] = Member(_kept(alert))
+            before = members[key].get(fingerprint)
+            if before is None or not before.fires:  # of two rules with the same labels, the one that fires counts
+                members[key][fingerprint] = Member(_kept(alert))
     return {
         key: msgspec.structs.replace(group, members=_with_missing(group, members[key], now_ms, timeout_ms))
         for key, group in found.items()

@@ -67,6 +67,13 @@ def _parsed(query: str) -> Any:
             if pattern.search(bare):
                 raise PromqlUnsupported(f"{feature}: experimental in Prometheus, and not offered") from None
         raise PromqlSyntaxError(f"parse error: {error}", hint="see docs/guide/promql.md") from None
+    except OverflowError:
+        raise _out_of_range() from None
+    except BaseException as error:
+        # The parser panics where a duration has more seconds than it can hold, and a panic is no `Exception`.
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise _out_of_range() from None
     _check_all(tree)
     return tree
 
@@ -117,7 +124,18 @@ def _children(node: Any) -> list[Any]:
     return [node.expr] if isinstance(node, ast.ParenExpr | ast.UnaryExpr | ast.SubqueryExpr) else []
 
 
+def _out_of_range() -> PromqlSyntaxError:
+    return PromqlSyntaxError("parse error: a duration or time is out of range", hint="write times like 5m, 1h, 7d")
+
+
 def _check(node: Any) -> None:
+    if isinstance(node, ast.VectorSelector | ast.SubqueryExpr):
+        try:
+            _ = node.at and node.at.at, node.offset
+        except (ValueError, OverflowError):
+            raise _out_of_range() from None
+    if isinstance(node, ast.Call):
+        _check_arguments(node)
     if isinstance(node, ast.MatrixSelector | ast.SubqueryExpr):
         step = node.step if isinstance(node, ast.SubqueryExpr) else None
         if (node.range or timedelta(0)) <= timedelta(0) or (step is not None and step <= timedelta(0)):
@@ -128,6 +146,16 @@ def _check(node: Any) -> None:
         for matcher in (matcher for matchers in alternatives(node) for matcher in matchers):
             if matcher.op in (MatchOp.REGEX, MatchOp.NOT_REGEX):
                 regex.check(matcher.value)
+
+
+def _check_arguments(node: Any) -> None:
+    """The parser takes negative numbers for vectors."""
+    for wanted, argument in zip(node.func.arg_types, node.args, strict=False):
+        if wanted == ast.ValueType.Vector and isinstance(unwrapped(argument), ast.NumberLiteral):
+            raise PromqlSyntaxError(
+                f"parse error: expected type instant vector in call to function {node.func.name!r}, got scalar",
+                hint="write vector(…) around the number",
+            )
 
 
 def _check_filling(node: Any) -> None:
