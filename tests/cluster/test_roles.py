@@ -29,6 +29,9 @@ profiles = "sqlite:///{folder}/profiles.db"
 partitions = 6
 """
 
+_ANSWER_S_MAX = 5
+"""Of a part that waits for no other that is away. The slowest asks two of them, a second each."""
+
 
 class Roles:
     def __init__(self, folder: Path, config: str) -> None:
@@ -154,6 +157,8 @@ def test_each_part_is_ready_only_while_it_can_do_its_work(
     assert ready() == [True, True, True]
     own_kafka.kill()
     eventually(lambda: ready() == [False, False, True], "without Kafka only questions are answered")
+    for _ in range(3):
+        api.get("/metrics", params={"name": "events", "range": "1h"}, timeout=_ANSWER_S_MAX).raise_for_status()
     own_kafka.start()
     eventually(lambda: ready() == [True, True, True], "all work again", 60)
     own_clickhouse.stop()
@@ -193,7 +198,7 @@ def test_each_ingest_stream_and_api_is_restarted_while_events_come_and_questions
 def _is_ready(system: RunningSystem) -> bool:
     """As whoever probes takes it: no answer is a no."""
     try:
-        return system.get("/readyz", timeout=3).status_code == 200
+        return system.get("/readyz", timeout=_ANSWER_S_MAX).status_code == 200
     except httpx.TimeoutException:
         return False
 

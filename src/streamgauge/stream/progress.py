@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from streamgauge.core.clock import Clock
-from streamgauge.core.errors import Unavailable
+from streamgauge.core.soon import Soon
 from streamgauge.log.base import EventLog, Place
 from streamgauge.model import Freshness
 from streamgauge.stream.ends import LogEnds
@@ -45,7 +45,7 @@ class GroupFreshness:
         self, log: EventLog, places: Callable[[], Awaitable[Mapping[int, Place]]], clock: Clock, spec: PipelineSpec
     ) -> None:
         """`places`: how far the group is, of each partition. May raise Unavailable."""
-        self._places_of_group = places
+        self._places_of_group = Soon(places)
         self._clock = clock
         self._ends = LogEnds(log, clock)
         self._watermarks = Watermarks(spec.watermark_delay_ms, spec.idle_partition_ms)
@@ -53,12 +53,13 @@ class GroupFreshness:
         self._caught_up_ms: dict[int, int] = {}
 
     async def freshness(self) -> Freshness:
-        """While Kafka doesn't answer, as it was when it did: nothing is known to be complete since."""
+        """While Kafka doesn't answer within a second or two, as it was when it did: nothing is known to be complete
+        since."""
         asked_ms = self._clock.now_ms()
         now_ms, ends = await self._ends.last_known()  # before the offsets: what comes in between must not look counted
-        try:
-            self._places = await self._places_of_group()
-        except Unavailable:
+        if (places := await self._places_of_group.ask()) is not None:
+            self._places = places
+        else:
             now_ms = min(now_ms, max(self._caught_up_ms.values(), default=0))
         progress = {partition: Progress.of(place.note) for partition, place in self._places.items()}
         lags = {partition: max(0, end - self._offset(partition)) for partition, end in ends.items()}
