@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final, Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -59,8 +60,9 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def starts(self) -> Sequence[int]:
-        """Of the steps of a time series, in ms since 1970."""
-        return step_starts(self.from_ms, self.to_ms, self.step_ms, zone_of(self.zone))
+        """Of the steps of a time series, in ms since 1970: time begins there, though a zone's day began before."""
+        starts = step_starts(self.from_ms, self.to_ms, self.step_ms, zone_of(self.zone))
+        return starts if starts[0] >= 0 else [max(0, start_ms) for start_ms in starts]
 
     @property
     def earlier_starts(self) -> Sequence[int]:
@@ -77,12 +79,17 @@ def zone_of(name: str) -> ZoneInfo | None:
     """None for UTC. Raises InvalidRequest."""
     if name == "UTC":
         return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # there is none, or the name is of something else
+    if name not in _zone_names():
         raise InvalidRequest(
             f"there is no time zone {name[:64]!r}", code="invalid_tz", hint="a name like Europe/Berlin, or UTC"
-        ) from None
+        )
+    return ZoneInfo(name)
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    """Those that mean the same on every machine: not this one's own, nor files that are no zones."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 class QuestionLimits(msgspec.Struct, frozen=True):
@@ -234,8 +241,7 @@ def _time(parameters: Parameters, metric: Rollup, now_ms: int, zone: ZoneInfo | 
         # The last point is the one that is being filled; so many whole points, and the same ones for every question
         # with this range and step, so that a breakdown adds up to what the chart beside it shows.
         to_ms = next_start_ms(now_ms + 1, step_ms, zone)
-        first_ms = when_shown_ms(shown_ms(to_ms, zone) - max(length_ms, step_ms), zone)
-        return max(0, _floor(first_ms, metric.window_ms)), to_ms, step_ms
+        return max(0, _floor(_first_ms(to_ms, length_ms, step_ms, zone), metric.window_ms)), to_ms, step_ms
     if length is not None:
         raise InvalidRequest("'range' goes without 'from' and 'to'", hint="give either a range, or from and to")
     if start is None:
@@ -245,6 +251,17 @@ def _time(parameters: Parameters, metric: Rollup, now_ms: int, zone: ZoneInfo | 
     if from_ms >= to_ms or (end is not None and first_ms >= end_ms):
         raise InvalidRequest("'from' is not before 'to'", hint="the range is half-open: [from, to)")
     return from_ms, to_ms, _step(step, to_ms - from_ms, metric, zone)
+
+
+def _first_ms(to_ms: int, length_ms: int, step_ms: int, zone: ZoneInfo | None) -> int:
+    """Whole days are those of the zone's calendar; hours and minutes are as long as they are on any clock."""
+    length_ms = max(length_ms, step_ms)
+    if zone is None:
+        return to_ms - length_ms
+    if length_ms % DAY_MS == 0:
+        return when_shown_ms(shown_ms(to_ms, zone) - length_ms, zone)
+    first_ms = to_ms - length_ms
+    return step_starts(first_ms, first_ms + 1, step_ms, zone)[0]
 
 
 def _duration(text: str, name: str) -> int:

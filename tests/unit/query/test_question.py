@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import pairwise
 
 import msgspec
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgauge.core.errors import InvalidRequest
-from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, Rollup
+from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS, Rollup, parse_duration_ms
 from streamgauge.query.filters import exactly
 from streamgauge.query.parameters import is_set
 from streamgauge.query.question import Question, QuestionLimits, parse_question, parse_values_question
@@ -483,7 +484,23 @@ def test_values_that_cannot_be_asked_for_are_told_what_can(text: str, code: str,
     assert hint in refused.value.hint
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "/etc/passwd", "Europe", "a%00b", "ü", "."])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Mars/Olympus",
+        "../etc/passwd",
+        "/etc/passwd",
+        "Europe",
+        "a%00b",
+        "ü",
+        ".",
+        "localtime",
+        "posix/Europe/Berlin",
+        "right/UTC",
+        "Factory",
+        "posixrules",
+    ],
+)
 def test_a_time_zone_that_there_is_not_is_refused(zone: str) -> None:
     assert refusal(f"name=page_views&tz={zone}").code == "invalid_tz"
 
@@ -492,6 +509,25 @@ def test_days_by_the_clocks_of_a_zone_begin_at_its_midnight_also_where_clocks_ar
     asked = ask("name=page_views&from=2026-10-23T22:00:00Z&to=2026-10-26T23:00:00Z&step=1d&tz=Europe/Berlin")
     hours = [(end - start) // HOUR_MS for start, end in pairwise([*asked.starts, asked.to_ms])]
     assert hours == [24, 25, 24]
+
+
+@pytest.mark.parametrize("length", ["15m", "1h", "2h", "3h", "6h", "18h", "1d", "2d"])
+@pytest.mark.parametrize("change", ["2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z"])
+def test_a_range_is_as_long_as_it_says_whatever_clocks_are_changed(length: str, change: str) -> None:
+    changed_ms = round(datetime.fromisoformat(change).timestamp() * 1000)
+    length_ms = parse_duration_ms(length)
+    for minutes in range(-2 * 60, 4 * 60, 15):
+        now_ms = changed_ms + minutes * MINUTE_MS + 1
+        asked = ask(f"name=page_views&range={length}&tz=Europe/Berlin", now_ms=now_ms)
+        assert asked.to_ms - asked.step_ms <= now_ms < asked.to_ms
+        off_ms = HOUR_MS if length_ms % DAY_MS == 0 else 0
+        assert abs(asked.to_ms - asked.from_ms - length_ms) <= off_ms
+        assert asked.starts[0] == asked.from_ms
+
+
+def test_time_begins_in_1970_also_where_a_day_of_a_zone_began_before() -> None:
+    asked = ask("name=page_views&from=0&to=86400000&step=1d&tz=Europe/Berlin")
+    assert list(asked.starts) == [0, 23 * HOUR_MS]
 
 
 def test_what_is_compared_is_earlier_by_the_clock() -> None:
