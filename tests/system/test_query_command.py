@@ -59,6 +59,18 @@ def test_a_time_series_is_a_sparkline_with_its_least_greatest_and_last(asked: Ru
     assert "last " in figures
 
 
+def test_several_metrics_and_a_ratio_are_told_side_by_side(asked: RunningSystem) -> None:
+    question = ("page_views", "events", "page_views/events", "--range", "6h", "--filter", "country:Atlantis")
+    found = run(asked, *question, "--group-by", "device")
+    assert found.returncode == 0, found.stderr
+    rows = [line.split("│")[1:-1] for line in found.stdout.splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in row] for row in rows] == [["phone", "5", "5", "1"], ["tablet", "3", "3", "1"]]
+    drawn = run(asked, *question, "--step", "1h").stdout.splitlines()
+    assert [line.split()[0] for line in drawn[::3]] == ["page_views", "events", "page_views/events"]
+    answer = asked.get("/metrics", params=[("name", "page_views/events"), ("range", "6h"), ("format", "csv")])
+    assert answer.text.splitlines()[0] == "timestamp,value"
+
+
 def test_explain_shows_the_tables_and_the_sql_instead(asked: RunningSystem) -> None:
     shown = run(asked, "page_views", "--range", "7d", "--group-by", "country", "--explain").stdout
     assert "metrics_days" in shown

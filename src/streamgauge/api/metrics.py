@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,12 @@ from streamgauge.api.times import freshness_headers, local_time, rfc3339
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.model import SESSION_METRICS, TIME_MS_END, Freshness, Rollup
 from streamgauge.query.cache.answers import AnswerCache, Computed, Scope
-from streamgauge.query.cache.keys import question_key, question_scope
-from streamgauge.query.metrics import Answer, Group, MetricsService, Point
+from streamgauge.query.cache.keys import question_key, question_scope, several_key, several_scope
+from streamgauge.query.metrics import MetricsService
 from streamgauge.query.parameters import is_set
 from streamgauge.query.plan import Plan
 from streamgauge.query.question import Question, zone_of
+from streamgauge.query.several import Several, Table, answer, explained, parse_several
 
 _SCOPE_PARAMETERS = {
     "name": "a metric",
@@ -35,6 +36,7 @@ _SCOPE_PARAMETERS = {
 }
 _PARAMETERS = {
     **_SCOPE_PARAMETERS,
+    "name": "a metric, or a ratio of two: signups/page_views; repeatable, up to 10",
     "step": "the width of a point: 1m, 1h",
     "group_by": "a dimension, repeatable: a breakdown instead of a time series",
     "limit": "rows of a breakdown, the first ones in the order",
@@ -47,6 +49,7 @@ _PARAMETERS = {
 }
 _VALUES_PARAMETERS = {
     **_SCOPE_PARAMETERS,
+    "name": "a metric, or a ratio of two: signups/page_views; repeatable, up to 10",
     "dimension": "whose values",
     "prefix": "what they begin with",
     "limit": "how many values (default 100)",
@@ -63,23 +66,24 @@ def metrics_routes(
     async def get_metrics(request: Request[Any, Any, Any]) -> Response[Any]:
         began_s = time.perf_counter()
         parameters = list(request.query_params.items())
-        question, format_ = service.question(parameters), format_of(parameters)
+        asked, format_ = parse_several(parameters, service), format_of(parameters)
         if is_set(parameters, "explain"):
-            return Response([_explained(plan) for plan in service.explained(question)])
+            return Response([_explained(plan) for plan in explained(asked, service)])
 
         async def ask() -> Computed:
             # Before the query: what is queryable may by then be more than is said, never less.
-            fresh = _of_metric(question.metric, await freshness())
-            answer = await service.answer(question)
-            return Computed(msgspec.json.encode(_rows(answer)), _headers(answer, fresh), fresh.complete_up_to_ms)
+            fresh = _of_metrics(asked.questions, await freshness())
+            table = await answer(asked, service)
+            return Computed(
+                msgspec.json.encode(_rows(asked, table)), _headers(asked, table, fresh), fresh.complete_up_to_ms
+            )
 
-        scope = question_scope(question)
         with metrics.query_seconds.labels("metrics").time():
             found = await while_connected(
-                request, cache.answer(question_key(question), scope, ask, bypass=asks_for_now(request))
+                request, cache.answer(several_key(asked), several_scope(asked), ask, bypass=asks_for_now(request))
             )
         # One answer is kept for all formats.
-        body, media_type = formatted(found.body, _columns(question), format_)
+        body, media_type = formatted(found.body, _columns(asked), format_)
         return kept_response(found._replace(body=body), began_s, media_type)
 
     @get("/metrics/names", summary="What can be asked", tags=["query"])
@@ -103,7 +107,7 @@ def metrics_routes(
         question = service.values_question(list(request.query_params.items()))
 
         async def ask() -> Computed:
-            fresh = _of_metric(question.metric, await freshness())
+            fresh = _of_metrics([question], await freshness())
             values = await service.values(question)
             measure = question.metric.measured.kind
             rows = [{"value": group.names[0], measure: group.value} for group in values.groups]
@@ -120,17 +124,21 @@ def metrics_routes(
     return [get_metrics, get_names, get_values]
 
 
-def _rows(answer: Answer) -> list[dict[str, Any]]:
-    columns, zone = _columns(answer.question), zone_of(answer.question.zone)
+def _rows(asked: Several, table: Table) -> list[dict[str, Any]]:
+    columns, zone = _columns(asked), zone_of(asked.any.zone)
     return [
         dict(
-            zip(  # a row that is compared with none has a value more than there are columns
+            zip(  # a row that is compared with none has values for which there are no columns
                 columns,
-                (*(row.names if isinstance(row, Group) else [local_time(row.start_ms, zone)]), row.value, row.compared),
+                (
+                    *(line.at if isinstance(line.at, tuple) else [local_time(line.at, zone)]),
+                    *line.values,
+                    *line.compared,
+                ),
                 strict=False,
             )
         )
-        for row in answer.rows
+        for line in table.lines
     ]
 
 
@@ -146,15 +154,15 @@ def _explained(plan: Plan) -> dict[str, Any]:
     return {"reads": reads, "sql": plan.sql, "parameters": plan.parameters}
 
 
-def _columns(question: Question) -> list[str]:
+def _columns(asked: Several) -> list[str]:
     """The keys of a row."""
-    return [*(question.group_by or ["timestamp"]), "value", *(["compared"] if question.earlier_ms else [])]
+    return [*(asked.any.group_by or ["timestamp"]), *asked.value_names, *asked.compared_names]
 
 
-def _headers(answer: Answer, fresh: Freshness) -> dict[str, str]:
-    question = answer.question
-    step = {} if question.group_by else {"Streamgauge-Step-Ms": str(question.step_ms), **_filling(answer, fresh)}
-    limited = {"Streamgauge-Limited": ", ".join(answer.limited)} if answer.limited else {}
+def _headers(asked: Several, table: Table, fresh: Freshness) -> dict[str, str]:
+    question = asked.any
+    step = {} if question.group_by else {"Streamgauge-Step-Ms": str(question.step_ms), **_filling(asked, table, fresh)}
+    limited = {"Streamgauge-Limited": ", ".join(table.limited)} if table.limited else {}
     earlier = question.earlier
     compared = {
         "Streamgauge-Compared-From": rfc3339(earlier.from_ms),
@@ -163,13 +171,13 @@ def _headers(answer: Answer, fresh: Freshness) -> dict[str, str]:
     return {**_scope_headers(question, fresh), **limited, **step, **(compared if question.earlier_ms else {})}
 
 
-def _filling(answer: Answer, fresh: Freshness) -> dict[str, str]:
+def _filling(asked: Several, table: Table, fresh: Freshness) -> dict[str, str]:
     """From which point on events are still coming in time."""
-    points = [row.start_ms for row in answer.rows if isinstance(row, Point)]
-    ends = [*points[1:], answer.question.to_ms]
+    points = [line.at for line in table.lines if isinstance(line.at, int)]
+    ends = [*points[1:], asked.any.to_ms]
     for start_ms, end_ms in zip(points, ends, strict=False):
         if end_ms > fresh.complete_up_to_ms:
-            return {"Streamgauge-Filling-From": local_time(start_ms, zone_of(answer.question.zone))}
+            return {"Streamgauge-Filling-From": local_time(start_ms, zone_of(asked.any.zone))}
     return {}
 
 
@@ -181,8 +189,10 @@ def _scope_headers(question: Question, fresh: Freshness) -> dict[str, str]:
     }
 
 
-def _of_metric(metric: Rollup, fresh: Freshness) -> Freshness:
-    if metric.name in SESSION_METRICS:  # a session is counted when it is closed, at the minute of its start
+def _of_metrics(questions: Sequence[Question], fresh: Freshness) -> Freshness:
+    if any(
+        one.metric.name in SESSION_METRICS for one in questions
+    ):  # a session is counted when it is closed, at the minute of its start
         return msgspec.structs.replace(fresh, complete_up_to_ms=fresh.sessions_complete_up_to_ms)
     return fresh
 

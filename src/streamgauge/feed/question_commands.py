@@ -20,8 +20,11 @@ _Option = typer.Option
 
 
 def query(
-    metric: Annotated[
-        str | None, typer.Argument(metavar="METRIC", help="A rollup, like page_views.", show_default=False)
+    metrics: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="METRIC...", help="Rollups, like page_views, or ratios: signups/page_views.", show_default=False
+        ),
     ] = None,
     *,
     range_: Annotated[str | None, _Option("--range", help="The last …: 15m, 24h, 7d.", show_default="24h")] = None,
@@ -43,8 +46,8 @@ def query(
     explain: Annotated[bool, _Option("--explain", help="Instead: which tables would be read, and the SQL.")] = False,
     url: Annotated[str, _Option("--url", metavar="URL", help="The server.")] = "http://localhost:8080",
 ) -> None:
-    """Ask a running server: `query page_views --range 7d`, `query page_views --group-by country`, or PromQL with
-    `query --promql 'sum by (country) (page_views)' --range 1h`.
+    """Ask a running server: `query page_views --range 7d`, `query page_views --group-by country`, several at once with
+    `query page_views signups/page_views`, or PromQL with `query --promql 'sum by (country) (page_views)' --range 1h`.
 
     A time series is drawn as a sparkline, a breakdown is a table. How fresh the answer is goes to stderr, so that
     `--json` can be piped. Exit code 1 where the server refuses or doesn't answer.
@@ -56,36 +59,36 @@ def query(
     if explain:
         asked.append(("explain", "1"))
     if promql is not None:
-        _ask_promql(url, promql, metric, asked, as_json=as_json)
-    elif metric is None:
+        _ask_promql(url, promql, metrics or [], asked, as_json=as_json)
+    elif not metrics:
         raise FeedError("what shall be asked?", hint="streamgauge query METRIC, or streamgauge query --promql EXPR")
     else:
-        _ask_metric(url, metric, asked, as_json=as_json)
+        _ask_metrics(url, metrics, asked, as_json=as_json)
 
 
-def _ask_metric(url: str, metric: str, asked: list[tuple[str, str]], *, as_json: bool) -> None:
+def _ask_metrics(url: str, metrics: list[str], asked: list[tuple[str, str]], *, as_json: bool) -> None:
     from streamgauge.feed.question import ask_metric
-    from streamgauge.feed.question_display import print_freshness, print_metric, print_plans
+    from streamgauge.feed.question_display import print_freshness, print_metrics, print_plans
 
-    answered = asyncio.run(ask_metric(url, [("name", metric), *asked]))
+    answered = asyncio.run(ask_metric(url, [*(("name", metric) for metric in metrics), *asked]))
     if as_json:
         typer.echo(msgspec.json.encode(answered.content))
     elif ("explain", "1") in asked:
         print_plans(Console(highlight=False), answered.content)
     else:
-        print_metric(Console(highlight=False), metric, answered)
+        print_metrics(Console(highlight=False), metrics, answered)
     print_freshness(Console(stderr=True, highlight=False), answered.fresh)
 
 
-def _ask_promql(url: str, promql: str, metric: str | None, asked: list[tuple[str, str]], *, as_json: bool) -> None:
+def _ask_promql(url: str, promql: str, metrics: list[str], asked: list[tuple[str, str]], *, as_json: bool) -> None:
     from streamgauge.feed.question import ask_promql
     from streamgauge.feed.question_display import print_freshness, print_promql
 
     span = dict(asked)
     refused = sorted(set(span) - {"range", "step"})
-    if metric is not None or refused:
+    if metrics or refused:
         raise FeedError(
-            f"--promql doesn't go with {metric or ', '.join(refused)}",
+            f"--promql doesn't go with {', '.join(metrics or refused)}",
             hint="what is selected and grouped stands in the expression; only --range and --step go with it",
         )
     parameters = [("query", promql), *_span(span)]

@@ -21,13 +21,13 @@ _VALUE: Final = "value"
 Rows = list[dict[str, Any]]
 
 
-def print_metric(console: Console, name: str, answered: Answered) -> None:
+def print_metrics(console: Console, names: Sequence[str], answered: Answered) -> None:
     """A breakdown as a table, a time series as a sparkline for each group and column of numbers."""
     rows: Rows = answered.content
     if not rows:
         console.print("there is nothing to show in this time", style="yellow")
     elif _TIME in rows[0]:
-        _print_series(console, name, rows, answered.fresh)
+        _print_series(console, names, rows, answered.fresh)
     else:
         _print_table(console, rows)
 
@@ -81,7 +81,7 @@ def _print_table(console: Console, rows: Rows) -> None:
     console.print(table)
 
 
-def _print_series(console: Console, name: str, rows: Rows, fresh: Fresh) -> None:
+def _print_series(console: Console, names: Sequence[str], rows: Rows, fresh: Fresh) -> None:
     values = [one for one in rows[0] if one != _TIME and any(is_number(row.get(one)) for row in rows)] or [_VALUE]
     groups: dict[tuple[str, ...], Rows] = {}
     for row in rows:
@@ -89,7 +89,8 @@ def _print_series(console: Console, name: str, rows: Rows, fresh: Fresh) -> None
         groups.setdefault(key, []).append(row)
     for key, found in groups.items():
         for value in values:
-            title = " ".join([name if value == _VALUE else f"{name} {value}", *key])
+            own = [value] if len(names) > 1 else [*names, value] if value != _VALUE else names
+            title = " ".join([*own, *key])
             points = [Point(row[_TIME], row.get(value), _is_filling(row[_TIME], fresh)) for row in found]
             _print_line(console, title, points)
 

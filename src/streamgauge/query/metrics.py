@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -123,50 +123,58 @@ class MetricsService:
         """Of the steps that begin there."""
         plan = self._planner.series(question, starts)
         found = dict(await self._reader.query(plan.sql, plan.parameters))
-        return [found.get(start_ms // 1000, _empty(question)) for start_ms in starts]
+        return [found.get(start_ms // 1000, empty(question)) for start_ms in starts]
 
     async def _breakdown(self, question: Question) -> Answer:
         found = await self._groups(question)
         groups, rest = found.groups, []
-        if found.groups_count > len(groups) and _adds(question):
+        if found.groups_count > len(groups) and adds(question):
             other = (OTHER,) * len(question.group_by)
             groups = [group for group in groups if group.names != other]
             rest = [Group(other, found.total - _sum(group.value for group in groups))]
         if question.order != question.selection:
-            groups = _ordered(groups, question.order)
+            groups = in_order(groups, question.order)
         return Answer(question, [*groups, *rest], found.limited)
 
     async def _compared(self, question: Question) -> Answer:
         """Both ranges whole: a row is where its values are in both, which the first rows of each don't tell."""
-        every = msgspec.structs.replace(question, limit=self._limits.groups_max, selection="-value")
-        now, earlier = await self._groups(every), await self._groups(every.earlier)
-        if max(now.groups_count, earlier.groups_count) > every.limit:
-            raise InvalidRequest(
-                f"there are over {every.limit:,} rows to compare",
-                code="too_many_rows",
-                hint="add a filter, choose a shorter range, or group by fewer dimensions",
-            )
-        empty = _empty(question)
-        values, compared = ({group.names: group.value for group in one.groups} for one in (now, earlier))
+        whole = await self.whole(self.every(question))
+        nothing, values, compared = empty(question), whole.values, whole.compared
         groups = [
-            Group(names, values.get(names, empty), compared.get(names, empty)) for names in values.keys() | compared
+            Group(names, values.get(names, nothing), compared.get(names, nothing)) for names in {**values, **compared}
         ]
-        groups = _ordered(groups, question.selection)
+        groups = in_order(groups, question.selection)
         groups, beyond = groups[: question.limit], groups[question.limit :]
         rest = []
-        if beyond and _adds(question):
+        if beyond and adds(question):
             other = (OTHER,) * len(question.group_by)
             beyond += [group for group in groups if group.names == other]
             groups = [group for group in groups if group.names != other]
             rest = [Group(other, _sum(one.value for one in beyond), _sum(one.compared for one in beyond))]
-        limited = [name for name in question.group_by if name in {*now.limited, *earlier.limited}]
-        return Answer(question, [*_ordered(groups, question.order), *rest], limited)
+        return Answer(question, [*in_order(groups, question.order), *rest], whole.limited)
+
+    def every(self, question: Question) -> Question:
+        """The same with as many rows as there can be."""
+        return msgspec.structs.replace(question, limit=self._limits.groups_max, selection="-value")
+
+    async def whole(self, every: Question) -> Whole:
+        """All groups, of the range that is compared with too. Raises InvalidRequest where there are more."""
+        found = [await self._groups(one) for one in ([every, every.earlier] if every.earlier_ms else [every])]
+        if max(one.groups_count for one in found) > every.limit:
+            raise InvalidRequest(
+                f"there are over {every.limit:,} rows to put side by side",
+                code="too_many_rows",
+                hint="add a filter, choose a shorter range, or group by fewer dimensions",
+            )
+        values, compared = [{group.names: group.value for group in one.groups} for one in (*found, _NONE)][:2]
+        limited = [name for name in every.group_by if any(name in one.limited for one in found)]
+        return Whole(values, compared, limited)
 
     async def _groups(self, question: Question) -> _Selected:
         plan = self._planner.breakdown(question)
         rows = await self._reader.query(plan.sql, plan.parameters)
         if not rows:
-            return _Selected([], 0.0, 0, ())
+            return _NONE
         width = len(question.group_by)
         total, count, *limited = rows[0][width + 1 :]
         groups = [Group(tuple(row[:width]), row[width]) for row in rows]
@@ -182,7 +190,18 @@ class _Selected(NamedTuple):
     limited: Sequence[str]
 
 
-def _ordered(groups: list[Group], order: Order) -> list[Group]:
+_NONE: Final = _Selected([], 0.0, 0, ())
+
+
+class Whole(NamedTuple):
+    """The value of each group there is; nothing in `compared` where there is nothing to compare with."""
+
+    values: Mapping[tuple[str, ...], float | None]
+    compared: Mapping[tuple[str, ...], float | None]
+    limited: Sequence[str]
+
+
+def in_order(groups: list[Group], order: Order) -> list[Group]:
     """As the store orders them: texts by their bytes."""
     by_name = sorted(groups, key=lambda group: [name.encode() for name in group.names], reverse=order == "-name")
     if order in ("name", "-name"):
@@ -191,13 +210,14 @@ def _ordered(groups: list[Group], order: Order) -> list[Group]:
     return sorted(by_name, key=lambda group: (group.value is None, sign * (group.value or 0)))
 
 
-def _adds(question: Question) -> bool:
+def adds(question: Question) -> bool:
+    """Whether what is measured in parts is, together, what is measured in the whole."""
     return question.metric.measured.kind in ("count", "sum")
 
 
-def _empty(question: Question) -> float | None:
+def empty(question: Question) -> float | None:
     """Sums and counts of nothing are 0; there is no least or greatest of nothing."""
-    return 0.0 if _adds(question) else None
+    return 0.0 if adds(question) else None
 
 
 def _sum(values: Iterable[float | None]) -> float:

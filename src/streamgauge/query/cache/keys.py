@@ -11,6 +11,7 @@ from streamgauge.model import DAY_MS, HOUR_MS, MINUTE_MS
 from streamgauge.query.cache.answers import Scope
 from streamgauge.query.filters import Filter
 from streamgauge.query.question import Question
+from streamgauge.query.several import Several
 
 KEY_CHARS_MAX: Final = 200
 """Of a longer one the end is a hash."""
@@ -18,16 +19,27 @@ KEY_CHARS_MAX: Final = 200
 _HASH_CHARS: Final = 32
 
 
-def question_key(question: Question) -> str:
+def several_key(several: Several) -> str:
+    """`page_views,signups/page_views:…`: the columns, in their order, in place of the metric."""
+    return question_key(several.any, ",".join(column.name for column in several.columns))
+
+
+def several_scope(several: Several) -> Scope:
+    """Of any metric, where there is more than one."""
+    scope = question_scope(several.any)
+    return scope if len(several.questions) == 1 else scope._replace(metric=None)
+
+
+def question_key(question: Question, title: str | None = None) -> str:
     """The same for all questions that have the same answer, whatever they left out or in which order they were asked;
-    another for any other."""
+    another for any other. `title`: in place of the metric's name."""
     shape = _rows(question) if question.group_by else f"step={_duration(question.step_ms)}"
     filters = [_filter(one) for one in sorted(set(question.filters))]
     start = datetime.fromtimestamp(question.from_ms // 1000, UTC)
     span = f"{start:%Y-%m-%dT%H:%M}+{_duration(question.to_ms - question.from_ms)}"
     compared = [f"earlier={_duration(question.earlier_ms)}"] if question.earlier_ms else []
     zone = [] if question.zone == "UTC" else [f"tz={question.zone}"]
-    return bounded(":".join([question.metric.name, span, shape, *zone, *compared, *filters]))
+    return bounded(":".join([title or question.metric.name, span, shape, *zone, *compared, *filters]))
 
 
 def question_scope(question: Question) -> Scope:
