@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from contract.looked_up import NOW_MS, Stream, received
@@ -12,6 +13,7 @@ from streamgauge.erasure.tombstones import hash_of
 from streamgauge.model import DAY_MS
 from streamgauge.store.base import StoreWriter
 from streamgauge.store.erase import ClickHouseErase
+from unit.stream.making import rejected
 
 TABLES = ("events", "sessions", "duplicates", "dead_letter")
 
@@ -82,6 +84,35 @@ def test_dead_letters_are_told_by_the_ids_in_their_text(
     )
     assert erase.erase(user, ["v"], NOW_MS)["dead_letter"] == 2
     assert event_ids(store, "dead_letter") == {"other"}
+
+
+@pytest.mark.parametrize("user", ["17", "x' OR 1=1 --", "\\", "ü😀", 'a"b'])
+def test_letters_of_segment_and_such_as_can_not_be_read_are_told_by_the_ids_in_them(
+    store: StorePlace, writer: StoreWriter, erase: ClickHouseErase, user: str
+) -> None:
+    def text(**fields: object) -> str:
+        return msgspec.json.encode(fields).decode()
+
+    theirs = [
+        text(type="track", userId=user),
+        text(type="track", userId=user, anonymousId="w"),
+        text(type="page", anonymousId="v"),
+        text(type="page", userId=None, anonymousId="v"),
+        text(event="page_view", user_id=user)[:-1] + ", broken",
+        '{"anonymousId": "v"',
+    ]
+    others = [
+        text(type="track", userId="other", anonymousId="v"),
+        text(type="track", userId=user + "x"),
+        text(userId=user + "x")[:-1],
+        text(anonymousId="w"),
+        text(note=user),
+        "not a word of anybody",
+    ]
+    Stream(writer).take(*(rejected(one, received_at=NOW_MS) for one in (*theirs, *others)))
+    assert erase.erase(user, ["v"], NOW_MS)["dead_letter"] == len(theirs)
+    left = {str(row[0]) for row in store.rows("SELECT original FROM dead_letter")}
+    assert left == set(others)
 
 
 def test_sessions_that_were_written_again_are_found_by_the_tombstone(

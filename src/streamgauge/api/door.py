@@ -16,7 +16,7 @@ from streamgauge.access.credentials import credentials_of, credentials_of_body
 from streamgauge.access.gate import Caller, Gate, Origin
 from streamgauge.access.keys import Scope as KeyScope
 from streamgauge.core.address import Proxies
-from streamgauge.core.errors import InvalidRequest, RateLimited, StreamgaugeError, Unauthorized, Unavailable
+from streamgauge.core.errors import BodyTimeout, RateLimited, StreamgaugeError, Unauthorized, Unavailable
 from streamgauge.ingest.accept import Source
 
 NEEDS: Final = "needs"
@@ -226,9 +226,10 @@ def source_of(scope: Scope, write_key: object = None) -> Source | None:
     return None if key is None else Source(key.name, may_be_stated=key.may("admin"))
 
 
-def in_time(receive: Receive) -> Receive:
-    """A body that does not come in time is given up: a client that never ends must not hold its connection for ever."""
-    ends_s = time.monotonic() + _BODY_S_MAX
+def in_time(receive: Receive, seconds_max: float = _BODY_S_MAX) -> Receive:
+    """A body that does not come in time is given up with BodyTimeout: a client that never ends must not hold its
+    connection for ever."""
+    ends_s = time.monotonic() + seconds_max
     is_whole = False
 
     async def receive_in_time() -> Any:
@@ -239,8 +240,8 @@ def in_time(receive: Receive) -> Receive:
             async with asyncio.timeout(max(0.0, ends_s - time.monotonic())):
                 message = await receive()
         except TimeoutError:
-            raise InvalidRequest(
-                f"the body did not come within {_BODY_S_MAX:g} s", code="body_timeout", hint="send less at once"
+            raise BodyTimeout(
+                f"the body did not come within {seconds_max:g} s", hint="send it again, or less at once"
             ) from None
         is_whole = message["type"] != "http.request" or not message.get("more_body")
         return message

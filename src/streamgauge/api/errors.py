@@ -12,6 +12,7 @@ from litestar.types import ExceptionHandlersMap, HTTPScope, Send
 
 from streamgauge.api.connected import ClientGone
 from streamgauge.core.errors import (
+    BodyTimeout,
     BodyTooLarge,
     Conflict,
     Forbidden,
@@ -38,6 +39,7 @@ STATUS: Final[dict[type[StreamgaugeError], int]] = {
     Forbidden: 403,
     OriginNotAllowed: 403,
     NotFound: 404,
+    BodyTimeout: 408,
     Conflict: 409,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
@@ -122,4 +124,4 @@ def headers_of(error: StreamgaugeError) -> dict[str, str]:
         # Not Basic: browsers would ask for a name and a password.
         return {"WWW-Authenticate": 'Bearer realm="streamgauge"'}
     # The rest of such a body is not read, so that the connection can't be used again: who isn't told would try.
-    return {"Connection": "close"} if isinstance(error, BodyTooLarge) else {}
+    return {"Connection": "close"} if isinstance(error, BodyTooLarge | BodyTimeout) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import HTTPScope, Receive, Send
 
-from streamgauge.api.door import NEEDS, source_of, visit_of
+from streamgauge.api.door import NEEDS, in_time, source_of, visit_of
 from streamgauge.api.errors import ErrorAnswers, error_body
 from streamgauge.core.errors import InvalidRequest, UnsupportedMediaType
 from streamgauge.ingest.accept import Accepted, Ingest, numbering_of
@@ -34,7 +33,6 @@ from streamgauge.ingest.visitor import Sender
 
 EVENTS_PATH: Final = "/events"
 _JSON_HEADERS: Final = [(b"content-type", b"application/json")]
-_BODY_S_MAX: Final = 30.0
 _REJECTIONS_LISTED_MAX: Final = 100
 
 
@@ -116,18 +114,8 @@ def _import_request(content_type: str | None, body: bytes) -> ImportRequest:
 
 
 async def read_body(receive: Receive, bytes_max: int) -> bytes:
-    """The body as it was sent. Raises BodyTooLarge before more than the limit is held in memory, and InvalidRequest
-    where it does not come in time: a client that never ends must not hold its connection for ever."""
-    try:
-        async with asyncio.timeout(_BODY_S_MAX):
-            return await _read_all(receive, bytes_max)
-    except TimeoutError:
-        raise InvalidRequest(
-            f"the body did not come within {_BODY_S_MAX:g} s", code="body_timeout", hint="send smaller batches"
-        ) from None
-
-
-async def _read_all(receive: Receive, bytes_max: int) -> bytes:
+    """The body as it was sent. Raises BodyTooLarge before more than the limit is held in memory, and BodyTimeout."""
+    receive = in_time(receive)
     body = b""
     parts: list[bytes] = []
     size = 0

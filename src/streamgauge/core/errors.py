@@ -41,6 +41,12 @@ class BodyTooLarge(StreamgaugeError):
     code = "body_too_large"
 
 
+class BodyTimeout(StreamgaugeError):
+    """A body that does not come to its end: what it has can be sent again."""
+
+    code = "body_timeout"
+
+
 class UnsupportedMediaType(StreamgaugeError):
     code = "unsupported_media_type"
 

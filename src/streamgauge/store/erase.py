@@ -17,8 +17,19 @@ _UNTIL: Final = "received_at <= fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC'
 _ID_IN_TEXT: Final = (
     "if(JSONType(original, '{0}') = 'String', JSONExtractString(original, '{0}'), JSONExtractRaw(original, '{0}'))"
 )
-_USER_IN_TEXT: Final = _ID_IN_TEXT.format("user_id")
-_ANONYMOUS_IN_TEXT: Final = _ID_IN_TEXT.format("anonymous_id")
+_USERS_IN_TEXT: Final = f"[{_ID_IN_TEXT.format('user_id')}, {_ID_IN_TEXT.format('userId')}]"
+_VISITORS_IN_TEXT: Final = f"[{_ID_IN_TEXT.format('anonymous_id')}, {_ID_IN_TEXT.format('anonymousId')}]"
+"""As events call them, and as Segment's messages do."""
+
+_LETTER_OF_THEM: Final = (
+    f"({{user:String}} != '' AND has({_USERS_IN_TEXT}, {{user:String}}) "
+    f"OR arrayAll(id -> id IN ('', 'null'), {_USERS_IN_TEXT}) "
+    f"AND hasAny({_VISITORS_IN_TEXT}, {{anonymous:Array(String)}}) "
+    # What can't be read may be of whomever it names.
+    "OR NOT isValidJSON(original) AND arrayExists("
+    "id -> position(original, concat('\"', id, '\"')) > 0 OR position(original, toJSONString(id)) > 0, "
+    "arrayFilter(id -> id != '', arrayPushBack({anonymous:Array(String)}, {user:String}))))"
+)
 _OF_THEM: Final = (
     "({user:String} != '' AND user_id = {user:String} OR user_id = '' AND anonymous_id IN {anonymous:Array(String)})"
 )
@@ -29,8 +40,7 @@ _CONDITIONS: Final = {
     "sessions": f"{_UNTIL} AND ({{user:String}} != '' AND (identified_user_id = {{user:String}} "
     "OR NOT is_anonymous AND user_id = {user:String}) OR is_anonymous AND user_id IN {anonymous:Array(String)} "
     "AND identified_user_id IN ('', {user:String}))",
-    "dead_letter": f"{_UNTIL} AND ({{user:String}} != '' AND {_USER_IN_TEXT} = {{user:String}} "
-    f"OR {_USER_IN_TEXT} IN ('', 'null') AND {_ANONYMOUS_IN_TEXT} IN {{anonymous:Array(String)}})",
+    "dead_letter": f"{_UNTIL} AND {_LETTER_OF_THEM}",
 }
 _BY_HASH: Final = (
     f"{_UNTIL} AND lower(hex(SHA256(multiIf(identified_user_id != '', concat('user:', identified_user_id), "
