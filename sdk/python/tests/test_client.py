@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -233,6 +234,88 @@ def test_ids_are_of_version_7_in_order_of_time_and_never_the_same() -> None:
 )
 def test_answers_mean_what_they_say(status: int, text: bytes, outcome: object) -> None:
     assert outcome_of(status, text, None) == outcome
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["rejected", "rejected_count", "error", "index", "code", "message"]), inner)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(deadline=None)
+@given(status=st.integers(-1, 700) | st.sampled_from([202, 400, 413, 415]), body=_json, retry_after=st.text())
+def test_any_answer_means_something(status: int, body: Any, retry_after: str) -> None:
+    outcome = outcome_of(status, json.dumps(body).encode(), retry_after)
+    if isinstance(outcome, Taken):
+        assert outcome.rejected_count >= 0
+        assert all(isinstance(index, int) for index, _, _ in outcome.rejected)
+    else:
+        assert isinstance(outcome, (Refused, Failed))
+
+
+def test_an_answer_nested_without_end_means_something() -> None:
+    assert isinstance(outcome_of(202, b"[" * 1_000_000, None), Taken)
+
+
+def test_a_bug_in_the_thread_loses_no_event_and_counts_none_twice(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = _client(recorder.url)
+    whole, settle, bugs = client._next_batch, client._settle, ["next", "settled"]
+
+    def next_batch() -> Any:
+        if "next" in bugs:
+            bugs.remove("next")
+            raise ZeroDivisionError
+        return whole()
+
+    def settle_and_fail(*counts: Any) -> int:
+        found = settle(*counts)
+        if "settled" in bugs:
+            bugs.remove("settled")
+            raise ZeroDivisionError
+        return found
+
+    monkeypatch.setattr(client, "_next_batch", next_batch)
+    monkeypatch.setattr(client, "_settle", settle_and_fail)
+    for number in range(3):
+        client.track("e", {"number": number})
+        assert client.flush()
+    stats = client.stats()
+    assert (stats.accepted, dict(stats.dropped), stats.queued) == (3, {}, 0)
+    assert [event["number"] for event in recorder.events] == [0, 1, 2]
+    client.close()
+
+
+def test_what_nothing_can_be_done_with_is_dropped_and_counted_once(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = _client(recorder.url, batch_events_max=2)
+    deliver = client._deliver
+
+    def fail_for_some(batch: Any) -> None:
+        if b"poison" in batch[0].line:
+            raise ZeroDivisionError
+        deliver(batch)
+
+    monkeypatch.setattr(client, "_deliver", fail_for_some)
+    for name in ("poison", "beside", "after"):
+        client.track(name)
+    assert client.flush()
+    stats = client.stats()
+    assert (stats.accepted, dict(stats.dropped), stats.queued) == (1, {"failed": 2}, 0)
+    client.close()
+
+
+def test_a_key_that_no_header_can_have_ends_no_thread() -> None:
+    with _client("http://127.0.0.1:1", write_key="a\nb") as client:
+        client.track("e")
+        assert not client.flush(0.1)
+        assert client.stats().queued == 1
 
 
 @settings(deadline=None)

@@ -29,6 +29,8 @@ DROPPED = "sdk_dropped"
 
 _FIRST_PAUSE_S = 0.5
 _RETRY_AFTER_S_MAX = 300.0
+_FAILURES_MAX = 5
+"""Of the client itself, one after the other, before the oldest events are dropped."""
 
 _logger = logging.getLogger("streamgauge_sdk")
 
@@ -180,7 +182,7 @@ class Client:
         return self._thread is not None and self._thread.is_alive()
 
     def _start_thread(self) -> None:
-        if self._thread is None:
+        if not self._has_thread():
             thread = threading.Thread(target=self._run, name="streamgauge-sdk", daemon=True)
             try:
                 thread.start()
@@ -189,17 +191,29 @@ class Client:
                 return
 
     def _run(self) -> None:
+        failures = 0
         while True:
-            batch = self._next_batch()
-            if not batch:
-                self._transport.close()
-                return
             try:
+                batch = self._next_batch()
+                if not batch:
+                    self._transport.close()
+                    return
                 self._deliver(batch)
-            except Exception:  # a bug here must not end the thread, and is not the program's
-                _logger.exception("events are dropped")
-                self._settle(len(batch))
-                self._drop("failed", "a bug in streamgauge_sdk", len(batch))
+                failures = 0
+            except Exception as error:  # a bug here must not end the thread, and is not the program's
+                failures += 1
+                _logger.exception("a bug in streamgauge_sdk: events are sent again")
+                if failures % _FAILURES_MAX == 0:
+                    self._drop_oldest()
+                if not self._pause(self._pause_s(failures, Failed(str(error)))):
+                    return
+
+    def _drop_oldest(self) -> None:
+        """What nothing can be done with must not hold up what comes after it."""
+        with self._changed:
+            events = self._settle(len(self._outbox.first(self.options.batch_events_max, self.options.batch_bytes_max)))
+        if events:
+            self._drop("failed", "a bug in streamgauge_sdk", events)
 
     def _next_batch(self) -> Sequence[Waiting]:
         """When it is time to send. Empty when the client is closed, and nothing waits or the time is over."""
@@ -244,7 +258,8 @@ class Client:
                     self._deliver(batch[len(batch) // 2 :])
                 return
             events = self._settle(len(batch))
-            self._drop(outcome.code, outcome.message, events)
+            if events:
+                self._drop(outcome.code, outcome.message, events)
 
     def _send(self, batch: Sequence[Waiting]) -> Outcome:
         """A Failed is the last word where the time is over."""
@@ -304,8 +319,9 @@ class Client:
             self._outbox.settle(count)
             self._reports -= reports
             if rejected_count is not None:
-                self._tally.rejected += rejected_count
-                self._tally.accepted += count - reports - rejected_count
+                rejected = min(rejected_count, count - reports)
+                self._tally.rejected += rejected
+                self._tally.accepted += count - reports - rejected
             self._changed.notify_all()
             return count - reports
 

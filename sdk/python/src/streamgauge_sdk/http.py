@@ -89,29 +89,39 @@ class Transport:
             retry_after = answer.getheader("Retry-After")
             if answer.will_close or not answer.isclosed():
                 self.close()
-        except (OSError, http.client.HTTPException) as error:
+        except Exception as error:  # a key or an answer that http.client stumbles over is not the program's trouble
             self.close()
             return Failed(f"{type(error).__name__}: {error}")
         return outcome_of(answer.status, text, retry_after)
 
 
 def outcome_of(status: int, text: bytes, retry_after: str | None) -> Outcome:
+    """Of any answer, also one that no Streamgauge gives."""
     if status != 202 and status not in _FOR_EVER:
         return Failed(f"HTTP {status}", _seconds(retry_after))
     body = _object(text)
     if status == 202 or (status == 400 and "rejected" in body):
-        listed = [
-            (one.get("index", -1), one.get("code", ""), one.get("message", "")) for one in body.get("rejected", ())
-        ]
-        return Taken(body.get("rejected_count", len(listed)), listed)
-    error = body.get("error", {})
-    return Refused(error.get("code", f"http_{status}"), error.get("message", f"HTTP {status}"), status == 413)
+        found = body.get("rejected")
+        listed = [_rejection(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        return Taken(max(0, _integer(body.get("rejected_count"), len(listed))), listed)
+    error = body.get("error")
+    said = error if isinstance(error, dict) else {}
+    code, message = said.get("code", f"http_{status}"), said.get("message", f"HTTP {status}")
+    return Refused(str(code), str(message), status == 413)
+
+
+def _rejection(one: dict[str, Any]) -> tuple[int, str, str]:
+    return _integer(one.get("index"), -1), str(one.get("code", "")), str(one.get("message", ""))
+
+
+def _integer(found: object, otherwise: int) -> int:
+    return found if isinstance(found, int) else otherwise
 
 
 def _object(text: bytes) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
