@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import subprocess
@@ -21,7 +22,7 @@ from running import RunningSystem, eventually, free_port
 from streamgauge.ingest.grpc.ingest_pb2 import Event, SendRequest
 
 EVENT = {"event": "edge"}
-FOR_ALL = {"/healthz", "/readyz", "/session"}
+FOR_ALL = {"/healthz", "/readyz", "/session", "/openapi.json", "/docs", "/docs/style.css", "/sdk.js", "/v1/m"}
 """What is answered without a key, and tells nothing of what is counted."""
 
 MESSAGE = {"event": "x", "userId": "u", "batch": [{"type": "track", "event": "x", "userId": "u"}]}
@@ -383,3 +384,16 @@ def test_from_another_network_namespace_nothing_is_readable_or_writable_without_
             server.wait(20)
         for name in names:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("call", ["t", "batch", "m"])
+def test_a_key_in_the_headers_that_is_good_for_nothing_is_refused_before_the_body(
+    system: KeyedSystem, call: str
+) -> None:
+    basic = base64.b64encode(b"sgw_guess:").decode()
+    head = f"POST /v1/{call} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n"
+    with system.connect() as connection:
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n".encode())  # and nothing of it ever comes
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 401

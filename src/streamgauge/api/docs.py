@@ -52,12 +52,12 @@ th, td { padding: 0.3rem 1rem 0.3rem 0; border-top: 1px solid var(--line); text-
 
 
 def docs_routes() -> list[BaseRouteHandler]:
-    @get("/docs", include_in_schema=False, opt=_FOR_ALL, media_type="text/html")
+    @get("/docs", summary="This API as a page", tags=["docs"], opt=_FOR_ALL, media_type="text/html")
     async def get_docs(request: Request[Any, Any, Any]) -> Response[str]:
         page = docs_page(request.app.openapi_schema.to_schema())
         return Response(page, media_type="text/html; charset=utf-8", headers=_HEADERS)
 
-    @get("/docs/style.css", include_in_schema=False, opt=_FOR_ALL, media_type="text/css")
+    @get("/docs/style.css", summary="The page's style", tags=["docs"], opt=_FOR_ALL, media_type="text/css")
     async def get_style() -> Response[str]:
         return Response(_STYLE, media_type="text/css; charset=utf-8", headers={"Cache-Control": "no-cache"})
 

@@ -226,6 +226,14 @@ def source_of(scope: Scope, write_key: object = None) -> Source | None:
     return None if key is None else Source(key.name, may_be_stated=key.may("admin"))
 
 
+def check_head(scope: Scope) -> None:
+    """What the address and the headers alone tell against events, before a body that may have the key is read. Raises
+    as `source_of` does."""
+    visit = visit_of(scope)
+    if visit.problem is not None or visit.caller.key is not None:
+        source_of(scope)
+
+
 def in_time(receive: Receive, seconds_max: float = _BODY_S_MAX) -> Receive:
     """A body that does not come in time is given up with BodyTimeout: a client that never ends must not hold its
     connection for ever."""

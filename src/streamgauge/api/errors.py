@@ -124,4 +124,10 @@ def headers_of(error: StreamgaugeError) -> dict[str, str]:
         # Not Basic: browsers would ask for a name and a password.
         return {"WWW-Authenticate": 'Bearer realm="streamgauge"'}
     # The rest of such a body is not read, so that the connection can't be used again: who isn't told would try.
-    return {"Connection": "close"} if isinstance(error, BodyTooLarge | BodyTimeout) else {}
+    close = {"Connection": "close"}
+    match error:
+        case BodyTooLarge():
+            return close
+        case BodyTimeout():
+            return {**close, "Retry-After": "1"}
+    return {}

@@ -255,7 +255,7 @@ async def _with_page_headers(response: Response[Any]) -> Response[Any]:
     return response
 
 
-@get("/openapi.json", include_in_schema=False, opt=_FOR_ALL)
+@get("/openapi.json", summary="This document", tags=["docs"], opt=_FOR_ALL)
 async def get_openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Where people look for it first."""
     return request.app.openapi_schema.to_schema()

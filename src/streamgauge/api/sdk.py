@@ -34,7 +34,7 @@ def sdk_route(file: Path) -> BaseRouteHandler:
     packed = gzip.compress(plain, mtime=0)
     etag = f'"{hashlib.sha256(plain).hexdigest()[:16]}"'
 
-    @get("/sdk.js", include_in_schema=False, opt={NEEDS: NOTHING})
+    @get("/sdk.js", summary="The web SDK, for a script tag", tags=["ingest"], opt={NEEDS: NOTHING})
     async def get_sdk(request: Request[Any, Any, Any]) -> Response[bytes]:
         headers = {**_HEADERS, "ETag": etag}
         if etag in request.headers.get("if-none-match", ""):
@@ -46,7 +46,7 @@ def sdk_route(file: Path) -> BaseRouteHandler:
     return get_sdk
 
 
-@get("/sdk.js", include_in_schema=False, opt={NEEDS: NOTHING})
+@get("/sdk.js", summary="The web SDK, for a script tag", tags=["ingest"], opt={NEEDS: NOTHING})
 async def _missing_sdk() -> Response[str]:
     text = "The web SDK is not built. Run `make up` in the repository, or `npm ci && npm run build` in its sdk/web.\n"
     return Response(text, media_type="text/plain", status_code=503)

@@ -15,7 +15,7 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, 
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.types import HTTPScope, Receive, Send
 
-from streamgauge.api.door import source_of
+from streamgauge.api.door import check_head, source_of
 from streamgauge.api.errors import ErrorAnswers
 from streamgauge.api.events import header_text, read_body, sender_of
 from streamgauge.ingest.accept import Accepted, Ingest, Translated
@@ -71,6 +71,7 @@ class SegmentEndpoint:
         if name not in _CALLS and name != _TELEMETRY:
             raise NotFoundException()
         _check_method(scope, "POST")
+        check_head(scope)  # the key may be in the body: what is known without it must not wait for it
         body = await read_body(receive, self._body_bytes_max)
         if name == _TELEMETRY:
             return 200, _OK
@@ -146,17 +147,30 @@ def segment_path_items() -> dict[str, PathItem]:
     calls = {
         f"{SEGMENT_PREFIX}{call}": PathItem(
             post=_CallOperation(
-                summary=f"Segment's {call} call", tags=["Segment"], operation_id=f"PostSegment{call.capitalize()}"
+                summary=f"Segment's {kind or 'batch'} call",
+                tags=["Segment"],
+                operation_id=f"PostSegment{call.capitalize()}",
             )
         )
-        for call in (*KINDS, "batch")
+        for call, kind in _CALLS.items()
     }
+    telemetry = PathItem(
+        post=_TelemetryOperation(
+            summary="What a Segment SDK says of itself; it is not kept",
+            tags=["Segment"],
+            operation_id="PostSegmentTelemetry",
+        )
+    )
     settings = PathItem(
         get=_SettingsOperation(
             summary="What a Segment SDK asks before it begins", tags=["Segment"], operation_id="GetSegmentSettings"
         )
     )
-    return {**calls, f"{SEGMENT_PREFIX}projects/{{key}}/settings": settings}
+    return {
+        **calls,
+        f"{SEGMENT_PREFIX}{_TELEMETRY}": telemetry,
+        f"{SEGMENT_PREFIX}projects/{{key}}/settings": settings,
+    }
 
 
 @dataclass
@@ -179,6 +193,20 @@ class _CallOperation(Operation):
             "413": OpenAPIResponse(description="The body is too large."),
             "415": OpenAPIResponse(description="The content encoding is not accepted."),
             "503": OpenAPIResponse(description="Nothing was accepted: try again after Retry-After seconds."),
+        }
+
+
+@dataclass
+class _TelemetryOperation(Operation):
+    def __post_init__(self) -> None:
+        self.security = []
+        media = OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT, additional_properties=True))
+        self.request_body = RequestBody(required=True, content={"application/json": media, "text/plain": media})
+        self.responses = {
+            "200": OpenAPIResponse(description="Read, and forgotten."),
+            "401": OpenAPIResponse(description="There is a key in the headers, and it is not known."),
+            "413": OpenAPIResponse(description="The body is too large."),
+            "429": OpenAPIResponse(description="Too many requests: try again after Retry-After seconds."),
         }
 
 

@@ -28,7 +28,7 @@ async def test_a_body_that_trickles_is_given_up_so_that_its_sender_sends_it_agai
         await read()
     answer = ErrorAnswers(SelfMetrics()).answer(given_up.value, "POST", "/events")
     assert answer.status == 408
-    assert answer.headers == {"Connection": "close"}
+    assert answer.headers == {"Connection": "close", "Retry-After": "1"}
 
 
 async def test_who_waits_after_the_body_has_come_waits_as_long_as_it_takes() -> None:

@@ -162,4 +162,6 @@ def test_a_message_that_is_sent_again_is_counted_once(running_system: RunningSys
 
 def test_the_calls_are_in_the_openapi_document(running_system: RunningSystem) -> None:
     paths = running_system.get("/openapi.json").json()["paths"]
-    assert {"/v1/track", "/v1/batch", "/v1/projects/{key}/settings"} <= set(paths)
+    calls = ("track", "page", "screen", "identify", "group", "alias", "batch", "import", "m", *"tpsigab")
+    assert {f"/v1/{call}" for call in calls} | {"/v1/projects/{key}/settings"} <= set(paths)
+    assert {"/sdk.js", "/docs", "/openapi.json", "/events"} <= set(paths)
