@@ -24,6 +24,7 @@ from streamgauge.alert.evaluate import Prepared
 from streamgauge.alert.round import Reader, evaluate
 from streamgauge.alert.rule_file import read_rules
 from streamgauge.alert.rules import named_rules
+from streamgauge.alert.state import NEW
 from streamgauge.config import QuerySettings, RetentionSettings, StoreSettings
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.model import Freshness, Rollup
@@ -84,7 +85,7 @@ async def measure(service: PromqlService, rules: list[Prepared]) -> dict[str, fl
         reads = reader.shared(rules, at_ms)
 
         def work(sources: Sources, at_ms: int = at_ms, reads=reads) -> int:  # type: ignore[no-untyped-def]
-            answers = evaluate(rules, reads, sources, at_ms, sources.check)
+            answers = evaluate([(one, NEW) for one in rules], reads, sources, at_ms, check=sources.check)
             assert not any(one.problem for one in answers.values()), answers
             return sum(len(one.samples) for one in answers.values())
 

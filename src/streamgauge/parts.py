@@ -299,7 +299,8 @@ async def open_state(settings: Settings) -> StateDatabase:
 
 def notifications_of(settings: Settings, database: StateDatabase, clock: Clock, metrics: SelfMetrics) -> Notifications:
     """Raises ConfigError where a secret of a receiver is missing."""
-    return Notifications(settings, database, clock, metrics, environment=os.environ)
+    url = settings.alerts.dashboard_url
+    return Notifications(settings, database, clock, metrics, environment=os.environ, external_url=url)
 
 
 def alert_routes(notifications: Notifications, clock: Clock) -> list[BaseRouteHandler]:

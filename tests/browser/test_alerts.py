@@ -26,8 +26,8 @@ groups:
   - alert: NoErrors
     expr: sum(sum_over_time(page_views[5m])) < 0
 """
-LATELY = {"US": 12, "DE": 20}
-"""Page views a minute, where there were 20 before."""
+LATELY = {"US": 60, "DE": 100}
+"""Page views a minute, where there were 100 before."""
 
 
 @pytest.fixture
@@ -62,11 +62,11 @@ def _traffic() -> list[dict[str, Any]]:
             "event": "page_view",
             "user_id": f"{country}{number}",
             "country": country,
-            "timestamp": (this_minute_s + minute * 60 + number) * 1000,
+            "timestamp": (this_minute_s + minute * 60) * 1000 + number * 500,
         }
         for minute in range(-70, 3)
         for country, lately in LATELY.items()
-        for number in range(lately if minute >= -5 else 20)
+        for number in range(lately if minute >= -5 else 100)
     ]
 
 

@@ -107,8 +107,9 @@ class Script:
     def _evaluate(self, at_ms: int) -> None:
         engine = Engine(self._loaded)
         for place, one in enumerate(self._rules):
+            state = self._states[place]
             timing = Timing(one.rule.for_ms, one.rule.keep_firing_for_ms, self._interval_ms)
-            self._states[place], changes = step(self._states[place], one.found(engine, at_ms), at_ms, timing)
+            self._states[place], changes = step(state, one.found(engine, at_ms, state), at_ms, timing)
             self._changes += changes
 
     def _alerts(self) -> Iterator[str]:

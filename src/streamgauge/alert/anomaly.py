@@ -2,7 +2,10 @@
 
 `now` is what was counted in the last `over`; the usual is what was counted in as long a time on average: of the hour
 before that (`against: 1h`), or of the hour around the same time a day or a week ago (`1d`, `1w`). A metric that is
-younger than that is compared with what there is of it.
+younger than that is compared with what there is of it. What chance alone does to a count of events is no drop or rise.
+
+The usual of `against: 1h` slides over a drop, and in an hour the drop itself would be usual. So a drop that is there
+lasts until it is over by what was usual when it began.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ _OVER_MS: Final = 2 * MINUTE_MS
 
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _SIGMA: Final = re.compile(r"(\d+(?:\.\d+)?)\s*sigma(?:\s+of the same hour of the last (\d+) weeks?)?")
+_CHANCE_SIGMA: Final = 3
+_LASTS_S: Final = DAY_MS // 1000
+"""After that time a lower level is the new usual; nothing at all never is."""
+
 _WEEKS: Final = 4
 _WEEKS_MAX: Final = 12
 
@@ -30,6 +37,8 @@ class Compiled(NamedTuple):
     expr: str
     summary: str
     """A template of an annotation, where none is written."""
+    lasts: str = ""
+    """See Rule."""
 
 
 def compiled(short: Mapping[str, Any], rollups: Sequence[Rollup], place: str) -> Compiled:
@@ -70,9 +79,9 @@ class _Parts(NamedTuple):
     def now(self) -> str:
         return self.counted(self.over_ms)
 
-    def average(self, back_ms: int, inner: str = "", length_ms: int = HOUR_MS) -> str:
+    def average(self, back_ms: int, inner: str = "", length_ms: int = HOUR_MS, at: str = "") -> str:
         step = _written(self.over_ms)
-        return f"avg_over_time(({inner or self.now})[{_written(length_ms)}:{step}] offset {_written(back_ms)})"
+        return f"avg_over_time(({inner or self.now})[{_written(length_ms)}:{step}]{at} offset {_written(back_ms)})"
 
     @property
     def of_each(self) -> str:
@@ -93,11 +102,20 @@ def _changed(parts: _Parts, kind: str, place: str) -> Compiled:
     usual = parts.average(back_ms, length_ms=length_ms)
     sign = "1 - {} / {}" if kind == "drop" else "{} / {} - 1"
     expr = f"({sign.format(parts.now, usual)} > {part:g})"
+    if parts.rollup.measured.kind == "count":
+        expr += f" and (abs({parts.now} - {usual}) > {_CHANCE_SIGMA} * sqrt({usual}))"
     if parts.min_volume:
         expr += f" and ({usual} >= {parts.min_volume:g})"
     verb = "fell" if kind == "drop" else "rose"
     summary = f"{parts.rollup.name}{parts.of_each} {verb} by {{{{ $value | humanizePercentage }}}}"
-    return Compiled(expr, summary)
+    lasts = _lasts(parts, part, parts.average(back_ms, length_ms=length_ms, at=" @ $since")) if kind == "drop" else ""
+    return Compiled(expr, summary, lasts)
+
+
+def _lasts(parts: _Parts, part: float, usual: str) -> str:
+    """A series of which nothing was counted for long is no longer there: it is 0."""
+    now = f"({parts.now} or {usual} * 0)"
+    return f"(1 - {now} / {usual} > {part:g}) and ({now} == 0 or {now} and on() vector(time()) < $since + {_LASTS_S})"
 
 
 def _outside(parts: _Parts, wanted: str, place: str) -> Compiled:

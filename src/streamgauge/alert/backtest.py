@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -14,6 +15,9 @@ from streamgauge.query.promql.engine import STEPS_MAX, Engine
 
 RANGE_STEPS_MAX: Final = 100_000
 """Evaluations of one rule."""
+
+PART_STEPS: Final = 240
+_PARTS_MAX: Final = 50
 
 FIRINGS_MAX: Final = 1_000
 """Of one rule that are told, the newest."""
@@ -46,13 +50,15 @@ def backtest(rule: Prepared, engine: Engine, start_ms: int, end_ms: int, interva
             f"over {RANGE_STEPS_MAX:,} evaluations", code="invalid_range", hint="ask for a shorter range"
         )
     timing = Timing(rule.rule.for_ms, rule.rule.keep_firing_for_ms, interval_ms)
+    parts = _Parts(engine, end_ms, interval_ms)
     state, ended, notifications = RuleState(), list[Instance](), 0
     for at_ms, samples in _each_step(rule, engine, (first_ms, end_ms), interval_ms):
         if not samples and not state.instances:
             state = RuleState({}, at_ms)
             continue
         before = state
-        state, changes = step(state, rule.expanded(samples), at_ms, timing)
+        lasting = partial(parts.at, at_ms=at_ms)
+        state, changes = step(state, rule.lasting(rule.expanded(samples), state, lasting), at_ms, timing)
         notifications += sum(change.now == "firing" or change.was == "firing" for change in changes)
         for change in changes:
             if change.was == "firing":
@@ -72,6 +78,22 @@ def _each_step(
         last_ms = min(end_ms, first_ms + STEPS_MAX * interval_ms)
         yield from samples_over(engine.range(rule.rule.expr, first_ms, last_ms, interval_ms))
         first_ms += (STEPS_MAX + 1) * interval_ms
+
+
+class _Parts:
+    """Expressions that are asked for at one time after another: many times are read at once."""
+
+    def __init__(self, engine: Engine, end_ms: int, interval_ms: int) -> None:
+        self._engine, self._end_ms, self._interval_ms = engine, end_ms, interval_ms
+        self._known: dict[str, dict[int, Sequence[SampleAt]]] = {}
+
+    def at(self, expr: str, at_ms: int) -> Sequence[SampleAt]:
+        known = self._known.get(expr, {})
+        if at_ms not in known:
+            last_ms = min(self._end_ms, at_ms + PART_STEPS * self._interval_ms)
+            known = dict(samples_over(self._engine.range(expr, at_ms, last_ms, self._interval_ms)))
+            self._known = {expr: known} if len(self._known) >= _PARTS_MAX else {**self._known, expr: known}
+        return known[at_ms]
 
 
 def _firing(one: Instance) -> Firing:

@@ -97,7 +97,8 @@ def _text(file: Path) -> str:
 
 
 def _written_out(rule: Rule) -> str:
-    return f"{rule.name}: {rule.expr}"
+    lasts = f"\n    lasts while {rule.lasts}" if rule.lasts else ""
+    return f"{rule.name}: {rule.expr}{lasts}"
 
 
 def _length(ms: int) -> str:

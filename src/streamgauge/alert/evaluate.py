@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import promql_parser as ast
 
+from streamgauge.alert.base import fingerprint_of
 from streamgauge.alert.rules import Named
-from streamgauge.alert.state import Sample
+from streamgauge.alert.state import NEW, RuleState, Sample
 from streamgauge.alert.template import Template, TemplateError
 from streamgauge.query.promql.engine import Answer, Engine
 from streamgauge.query.promql.errors import PromqlExecutionError
@@ -30,8 +31,8 @@ class Prepared:
         self._annotations = {name: Template(text, name) for name, text in self.rule.annotations.items()}
         self.metrics = metrics_of(self.rule.expr)
 
-    def found(self, engine: Engine, at_ms: int) -> list[Sample]:
-        """Of an alert rule. Raises what the engine raises."""
+    def found(self, engine: Engine, at_ms: int, state: RuleState = NEW) -> list[Sample]:
+        """Of an alert rule, whose alerts were so before. Raises what the engine raises."""
         samples = samples_of(engine.instant(self.rule.expr, at_ms))
         limit = self.named.group.limit_alerts
         if limit and len(samples) > limit:
@@ -39,7 +40,21 @@ class Prepared:
                 f"{len(samples):,} alerts: at most {limit:,} (limit of group {self.named.group.name})",
                 hint="raise the group's limit, or aggregate in the expression",
             )
-        return self.expanded(samples)
+        return self.lasting(self.expanded(samples), state, lambda expr: samples_of(engine.instant(expr, at_ms)))
+
+    def lasting(self, found: list[Sample], state: RuleState, ask: Callable[[str], Sequence[SampleAt]]) -> list[Sample]:
+        """What `expr` found, and those active alerts beside that are not over by what was usual when they began."""
+        if not self.rule.lasts:
+            return found
+        names = {fingerprint_of(sample.labels) for sample in found}
+        missing = {name: one for name, one in state.instances.items() if name not in names and one.is_active}
+        kept: list[Sample] = []
+        for since_ms in sorted({one.active_at_ms for one in missing.values()}):
+            for sample in self.expanded(ask(self.rule.lasts.replace("$since", f"{since_ms / 1000:.3f}"))):
+                before = missing.get(fingerprint_of(sample.labels))
+                if before is not None and before.active_at_ms == since_ms:
+                    kept.append(sample)
+        return found + kept
 
     def expanded(self, samples: Sequence[SampleAt]) -> list[Sample]:
         return [self._sample(labels, value) for labels, value in samples]

@@ -33,6 +33,7 @@ from streamgauge.alert.records import (
     write_round,
 )
 from streamgauge.alert.round import Found, Reader, evaluate
+from streamgauge.alert.rules import effective_interval_ms
 from streamgauge.alert.state import Instance, RuleState, SameLabels, Timing, step
 from streamgauge.alert.trend import TRENDS_MAX, Points, curve_of, drawn
 from streamgauge.config import AlertSettings
@@ -211,15 +212,15 @@ class AlertManager:
         known = fresh or Freshness(at_ms, 0, 0)
         found: dict[str, Found] = {}
         for first in range(0, len(rules), _CHUNK_RULES):
-            part = rules[first : first + _CHUNK_RULES]
+            part = [(one, self._state(one)) for one in rules[first : first + _CHUNK_RULES]]
 
-            def work(sources: Sources, part: Sequence[Prepared] = part) -> Mapping[str, Found]:
-                return evaluate(part, reads, sources, at_ms, sources.check)
+            def work(sources: Sources, part: Sequence[tuple[Prepared, RuleState]] = part) -> Mapping[str, Found]:
+                return evaluate(part, reads, sources, at_ms, check=sources.check)
 
             try:
                 found |= await self._promql.answer(work, known)
             except StreamgaugeError as error:
-                found |= {one.named.key: Found(problem=error.message) for one in part}
+                found |= {one.named.key: Found(problem=error.message) for one, _ in part}
         return found
 
     def _apply(
@@ -232,7 +233,8 @@ class AlertManager:
     ) -> None:
         key, named = one.named.key, one.named
         before, problem = self._state(one), found.problem
-        timing = Timing(one.rule.for_ms, one.rule.keep_firing_for_ms, _interval_ms(one, self.interval_ms))
+        interval_ms = effective_interval_ms(named.group, self.interval_ms)
+        timing = Timing(one.rule.for_ms, one.rule.keep_firing_for_ms, interval_ms)
         self._metrics.alert_evaluations.inc()
         try:
             after, changes = step(before, found.samples, at_ms, timing)
@@ -374,12 +376,6 @@ def _evaluated(state: RuleState, at_ms: int) -> RuleState:
     return RuleState(state.instances, max(at_ms, state.evaluated_at_ms or at_ms))
 
 
-def _interval_ms(one: Prepared, interval_ms: int) -> int:
-    """Of the group, as a whole number of `alerts.interval`s."""
-    wanted_ms = one.named.group.interval_ms or interval_ms
-    return -(-wanted_ms // interval_ms) * interval_ms
-
-
 def _is_due(one: Prepared, at_ms: int, last_ms: int, interval_ms: int) -> bool:
-    own_ms = _interval_ms(one, interval_ms)
+    own_ms = effective_interval_ms(one.named.group, interval_ms)
     return at_ms // own_ms > last_ms // own_ms

@@ -9,7 +9,7 @@ import msgspec
 
 from streamgauge.alert.evaluate import Prepared
 from streamgauge.alert.reads import Asked, Asking, SharedReads
-from streamgauge.alert.state import Sample
+from streamgauge.alert.state import RuleState, Sample
 from streamgauge.core.errors import InvalidRequest, StreamgaugeError
 from streamgauge.query.promql.engine import Engine
 from streamgauge.query.promql.interruption import Check, never
@@ -53,14 +53,20 @@ class Reader:
 
 
 def evaluate(
-    rules: Sequence[Prepared], reads: SharedReads, source: Queryable, at_ms: int, check: Check = never
+    rules: Sequence[tuple[Prepared, RuleState]],
+    reads: SharedReads,
+    source: Queryable,
+    at_ms: int,
+    *,
+    check: Check = never,
 ) -> Mapping[str, Found]:
-    """By the keys of the rules. Raises what isn't the fault of a rule: Unavailable, the end of the time."""
+    """By the keys of the rules, which come with how their alerts were before. Raises what isn't the fault of a rule:
+    Unavailable, the end of the time."""
     engine = Engine(reads.over(source), check=check)
     found: dict[str, Found] = {}
-    for one in rules:
+    for one, state in rules:
         try:
-            found[one.named.key] = Found(one.found(engine, at_ms))
+            found[one.named.key] = Found(one.found(engine, at_ms, state))
         except InvalidRequest as error:
             found[one.named.key] = Found(problem=error.message)
         except StreamgaugeError:

@@ -127,12 +127,12 @@ def _rule(written: _Written, group_labels: Mapping[str, str], rollups: Sequence[
         raise RuleError(f"{place}: {', '.join(short)} is of anomaly rules", hint="write anomaly: NAME")
     if kind == "record":
         return _record_rule(written, labels, {one.name for one in rollups}, place)
-    expr, annotations, kept = written.expr, written.annotations, {}
+    expr, lasts, annotations, kept = written.expr, "", written.annotations, {}
     if kind == "anomaly":
         if expr:
             raise RuleError(f"{place}: an anomaly has no expr: it is made from the rest", hint="write alert: NAME")
         made = compiled(short, rollups, place)
-        expr, kept = made.expr, {name: _shown(value) for name, value in short.items()}
+        expr, lasts, kept = made.expr, made.lasts, {name: _shown(value) for name, value in short.items()}
         annotations = {"summary": made.summary, **annotations}
     if not expr:
         raise RuleError(f"{place}: it has no expr", hint="write expr: PromQL that is there where something is wrong")
@@ -147,6 +147,7 @@ def _rule(written: _Written, group_labels: Mapping[str, str], rollups: Sequence[
         annotations,
         _duration(written.for_, f"{place}: for"),
         _duration(written.keep_firing_for, f"{place}: keep_firing_for"),
+        lasts,
         kept,
     )
 

@@ -24,6 +24,9 @@ class Rule(msgspec.Struct, frozen=True):
     annotations: Mapping[str, str] = {}
     for_ms: int = 0
     keep_firing_for_ms: int = 0
+    lasts: str = ""
+    """PromQL too, with `$since` for when an alert became active, in seconds: it stays active while this finds it,
+    though `expr` no longer does. Empty: `expr` alone says."""
     written: Mapping[str, str] = {}
     """The short form that `expr` was made from, as it was written; empty: PromQL was written."""
 
@@ -40,6 +43,11 @@ class Group(msgspec.Struct, frozen=True):
     """None: `alerts.interval`."""
     limit_alerts: int = 0
     """Over it a rule fails; 0: no limit."""
+
+
+def effective_interval_ms(group: Group, interval_ms: int) -> int:
+    """That of the group as a whole number of `alerts.interval`s."""
+    return -(-(group.interval_ms or interval_ms) // interval_ms) * interval_ms
 
 
 class Named(msgspec.Struct, frozen=True):

@@ -43,6 +43,10 @@ class Instance(msgspec.Struct, frozen=True):
     resolved_at_ms: int | None = None
 
     @property
+    def is_active(self) -> bool:
+        return self.resolved_at_ms is None
+
+    @property
     def phase(self) -> Phase:
         if self.resolved_at_ms is not None:
             return "resolved"
@@ -55,6 +59,10 @@ class RuleState(msgspec.Struct, frozen=True):
     instances: Mapping[str, Instance] = {}
     """By fingerprint."""
     evaluated_at_ms: int | None = None
+
+
+NEW: Final = RuleState()
+"""Of a rule that never was evaluated."""
 
 
 class Transition(msgspec.Struct, frozen=True):

@@ -110,6 +110,7 @@ def _rule(rule: Rule, status: RuleStatus | None = None) -> dict[str, Any]:
         "kind": rule.kind,
         "name": rule.name,
         "expr": rule.expr,
+        "lasts": rule.lasts or None,
         "for_ms": rule.for_ms,
         "keep_firing_for_ms": rule.keep_firing_for_ms,
         "labels": rule.labels,

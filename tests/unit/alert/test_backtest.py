@@ -13,6 +13,7 @@ from streamgauge.alert.rule_file import read_rules
 from streamgauge.alert.rules import named_rules
 from streamgauge.alert.state import RuleState, Timing, step
 from streamgauge.core.errors import InvalidRequest
+from streamgauge.model import Rollup
 from streamgauge.query.promql.engine import Engine
 
 MINUTE_MS = 60_000
@@ -61,3 +62,14 @@ def test_a_long_range_is_asked_in_parts() -> None:
 def test_a_range_of_too_many_evaluations_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="evaluations"):
         backtest(prepared(), Engine(Memory()), 0, (RANGE_STEPS_MAX + 1) * MINUTE_MS, MINUTE_MS)
+
+
+def test_a_backtest_finds_an_outage_of_hours_once() -> None:
+    text = "groups: [{name: g, rules: [{anomaly: drop, metric: page_views, drop: 20%}]}]"
+    rollup = Rollup(name="page_views", event="page_view", dimensions=("country",))
+    rule = Prepared(next(iter(named_rules(read_rules(text, [rollup], source="made")))))
+    values = {minute * 60: 0 if 70 <= minute < 500 else 100 for minute in range(560)}
+    memory = Memory(series(values, name="page_views"))
+    found = backtest(rule, Engine(memory), 60 * MINUTE_MS, 559 * MINUTE_MS, MINUTE_MS)
+    (firing,) = found.firings
+    assert (firing.started_at_ms, firing.ended_at_ms) == (70 * MINUTE_MS, 501 * MINUTE_MS)

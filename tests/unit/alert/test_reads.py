@@ -12,6 +12,7 @@ from streamgauge.alert.evaluate import Prepared
 from streamgauge.alert.round import Reader, evaluate
 from streamgauge.alert.rule_file import read_rules
 from streamgauge.alert.rules import named_rules
+from streamgauge.alert.state import NEW, RuleState
 from streamgauge.query.promql.engine import Engine
 
 AT_MS = 600_000
@@ -51,11 +52,15 @@ def prepared(exprs: list[str]) -> list[Prepared]:
     ]
 
 
+def new(rules: list[Prepared]) -> list[tuple[Prepared, RuleState]]:
+    return [(one, NEW) for one in rules]
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(EXPRESSIONS, min_size=1, max_size=12))
 def test_rules_find_together_what_they_find_alone(exprs: list[str]) -> None:
     rules = prepared(exprs)
-    found = evaluate(rules, Reader().shared(rules, AT_MS), Memory(*MEMORY), AT_MS)
+    found = evaluate(new(rules), Reader().shared(rules, AT_MS), Memory(*MEMORY), AT_MS)
     for rule in rules:
         alone = {str(one.labels): one.value for one in rule.found(Engine(Memory(*MEMORY)), AT_MS)}
         together = {str(one.labels): one.value for one in found[rule.named.key].samples}
@@ -66,7 +71,7 @@ def test_rules_find_together_what_they_find_alone(exprs: list[str]) -> None:
 def test_selectors_that_differ_in_their_matchers_alone_are_one_read() -> None:
     rules = prepared([f'sum by (b) (sum_over_time(m{{a="{value}"}}[5m])) > {value}' for value in range(50)])
     memory = Memory(*MEMORY)
-    evaluate(rules, Reader().shared(rules, AT_MS), memory, AT_MS)
+    evaluate(new(rules), Reader().shared(rules, AT_MS), memory, AT_MS)
     assert len(memory.asked) == 1
     assert memory.asked[0][3].labels == ("a", "b")
 
@@ -74,5 +79,5 @@ def test_selectors_that_differ_in_their_matchers_alone_are_one_read() -> None:
 def test_equal_selectors_are_read_once() -> None:
     rules = prepared([f"sum(m) > {value}" for value in range(20)])
     memory = Memory(*MEMORY)
-    evaluate(rules, Reader().shared(rules, AT_MS), memory, AT_MS)
+    evaluate(new(rules), Reader().shared(rules, AT_MS), memory, AT_MS)
     assert len(memory.asked) == 1

@@ -77,7 +77,8 @@ async def _sent(settings: Settings, receiver: str) -> str:
     if not chosen:
         raise unknown_receiver(receiver, [one.name for one in settings.receivers])
     clock = SystemClock()
-    makers = Makers(clock, os.environ, s_max=settings.notifications.delivery_s_max, external_url="")
+    s_max, url = settings.notifications.delivery_s_max, settings.alerts.dashboard_url
+    makers = Makers(clock, os.environ, s_max=s_max, external_url=url)
     made = makers.make(chosen[0])
     try:
         return await tested(made, clock.now_ms())

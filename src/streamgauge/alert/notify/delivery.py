@@ -108,6 +108,7 @@ class Delivery:
             await self._end(waiting, "refused", str(error))
         except Exception:  # of one message: the others go out, and the rest of the system goes on
             _logger.exception("the notification %d to %s can't be sent", waiting.id, self._receiver.name)
+            await self._on_refused(waiting)
             await self._end(waiting, "refused", "this is a bug in streamgauge; the server's log has the details")
         else:
             self._failures = 0
@@ -120,6 +121,7 @@ class Delivery:
         self._failures += 1
         now_ms = self._clock.now_ms()
         if now_ms - waiting.notification.made_at_ms >= self._retry_ms_max:
+            await self._on_refused(waiting)
             await self._end(waiting, "expired", reason)
             return
         asked_ms = 0 if after_s is None else min(int(after_s * 1000), RETRY_AFTER_MS_MAX)

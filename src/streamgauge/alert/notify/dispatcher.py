@@ -105,14 +105,13 @@ class Dispatcher:
             await self._keep(groups, [one.group for _, one in looks], messages)
 
     async def refused(self, waiting: Waiting) -> None:
-        """A receiver won't take the last message about a group: what it said is to be said again, at the next look."""
+        """A receiver won't take a message about a group: what it said is to be said again, at the next look."""
         said = waiting.notification
         async with self._one_at_a_time:
             groups = await self._known()
-            group = groups.get(said.group_key)
-            if group is None or group.said is None or group.said.at_ms != said.made_at_ms:
-                return
-            await self._keep(groups, [unsaid(group, said, waiting.said_before)], [])
+            group = unsaid(groups.get(said.group_key), said, waiting.said_before, self._clock.now_ms())
+            if group is not None:
+                await self._keep(groups, [group], [])
 
     async def run(self, history_ms: int) -> None:
         """Until it is cancelled. Then it forgets what it knows of groups: another process may go on with them."""

@@ -7,13 +7,17 @@ first alert, then every `group_interval`. What was said last is part of it, so t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from streamgauge.alert.base import Alert
 from streamgauge.alert.notify.base import POINTS_MAX, Notification, group_key
 from streamgauge.alert.notify.routing import Route, routes_for
+
+RECOVERY_AGAIN_MS: Final = 60_000
+RECOVERY_SAID_MS_MAX: Final = 7 * 24 * 3_600_000
+"""So long after it is a recovery that a receiver refused said again; from the first break on, each is twice as long."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -130,10 +134,30 @@ def look(group: Group, route: Route, is_muted: IsMuted, now_ms: int) -> Look:
     )
 
 
-def unsaid(group: Group, refused: Notification, said_before: Said | None) -> Group:
-    """The group as if this message, its last one, had not been: the next look finds something to say."""
-    ended = {alert.fingerprint: Member(alert) for alert in refused.resolved}
-    return msgspec.structs.replace(group, said=said_before, members={**ended, **group.members})
+def unsaid(group: Group | None, refused: Notification, said_before: Said | None, now_ms: int) -> Group | None:
+    """The group as if this message had not been: the next look finds something to say. None: there is nothing.
+
+    A recovery that nobody got is said again although the group is over, after longer and longer breaks: else an
+    incident is open for ever.
+    """
+    fires = {key for key, one in group.members.items() if one.fires} if group is not None else set()
+    ended = {
+        alert.fingerprint: Member(alert)
+        for alert in refused.resolved
+        if alert.fingerprint not in fires and now_ms - (alert.ends_at_ms or 0) < RECOVERY_SAID_MS_MAX
+    }
+    is_last = group is not None and group.said is not None and group.said.at_ms == refused.made_at_ms
+    if not ended and not is_last:
+        return None
+    said = said_before if group is None or is_last else group.said
+    if ended:
+        said = said or Said(0, frozenset(), frozenset())
+        said = msgspec.structs.replace(said, firing=said.firing | ended.keys())
+    if group is None:
+        oldest_ms = min(one.alert.ends_at_ms or now_ms for one in ended.values())
+        look_at_ms = now_ms + max(RECOVERY_AGAIN_MS, now_ms - oldest_ms)
+        return Group(refused.group_key, refused.receiver, refused.group_labels, look_at_ms, ended, said)
+    return msgspec.structs.replace(group, said=said, members={**ended, **group.members})
 
 
 def _is_news(

@@ -91,7 +91,7 @@ class Outbox:
 
     async def put(self, groups: Iterable[Group], over: Collection[str], messages: Sequence[Message]) -> Put:
         """Keep groups, forget those that are over, and take messages in: all of it, or nothing. A message takes the
-        place of one of the same group and status that still waits."""
+        place of one of the same group and status that still waits, and says what ended in that one."""
         kept = [{"key": group.key, "content": msgspec.msgpack.encode(group)} for group in groups]
         gone = [{"gone": key} for key in {*over, *(row["key"] for row in kept)}]
 
@@ -100,20 +100,30 @@ class Outbox:
                 connection.execute(delete(GROUPS).where(GROUPS.c.key == bindparam("gone")), gone)
             if kept:
                 connection.execute(insert(GROUPS), kept)
-            superseded = _count(self._supersede(connection, message.notification) for message in messages)
-            if messages:
-                connection.execute(insert(NOTIFICATIONS), [_row(message) for message in messages])
+            taken = [self._supersede(connection, message) for message in messages]
+            superseded = _count((message.notification.receiver, count) for message, count in taken)
+            if taken:
+                connection.execute(insert(NOTIFICATIONS), [_row(message) for message, _ in taken])
             receivers = {message.notification.receiver for message in messages}
             return Put(superseded, _count(self._drop(connection, receiver) for receiver in receivers))
 
         return await self._database.write(work)
 
-    def _supersede(self, connection: Connection, newer: Notification) -> tuple[str, int]:
-        same = and_(_N.is_waiting, _N.group_key == newer.group_key, _N.receiver == newer.receiver)
-        ended = update(NOTIFICATIONS).where(same, _N.status == newer.status)
+    def _supersede(self, connection: Connection, message: Message) -> tuple[Message, int]:
+        """The message to be put in, and of how many others it takes the place."""
+        newer = message.notification
+        waiting = and_(_N.is_waiting, _N.group_key == newer.group_key, _N.receiver == newer.receiver)
+        same = and_(waiting, _N.status == newer.status)
+        older = [
+            (msgspec.msgpack.decode(row.content, type=Notification), _said(row.said_before))
+            for row in connection.execute(select(_N.content, _N.said_before).where(same).order_by(_N.id))
+        ]
         answer = "a newer one of the same group took its place"
-        done = connection.execute(ended.values(_ended("superseded", newer.made_at_ms, answer)))
-        return newer.receiver, done.rowcount
+        connection.execute(update(NOTIFICATIONS).where(same).values(_ended("superseded", newer.made_at_ms, answer)))
+        if not older:
+            return message, 0
+        notifications, said_before = [one for one, _ in older], older[0][1]
+        return Message(_with_ended(newer, notifications), said_before), len(older)
 
     def _drop(self, connection: Connection, receiver: str) -> tuple[str, int]:
         """The oldest, where there are too many."""
@@ -198,6 +208,13 @@ class Outbox:
         await self._database.write(lambda connection: connection.execute(old))
 
 
+def _with_ended(newer: Notification, older: Iterable[Notification]) -> Notification:
+    """It says too which alerts ended in messages that nobody got, but for those that fire again."""
+    said = {alert.fingerprint for alert in newer.alerts}
+    ended = {alert.fingerprint: alert for one in older for alert in one.resolved if alert.fingerprint not in said}
+    return msgspec.structs.replace(newer, resolved=(*newer.resolved, *ended.values()))
+
+
 def _row(message: Message) -> dict[str, Any]:
     made = message.notification
     return {
@@ -228,8 +245,11 @@ def _waiting(connection: Connection, due: Select[Any]) -> Waiting | None:
     if row is None:
         return None
     notification = msgspec.msgpack.decode(row.content, type=Notification)
-    said_before = msgspec.msgpack.decode(row.said_before, type=Said | None)
-    return Waiting(row.id, notification, said_before, row.tries, row.try_at_ms)
+    return Waiting(row.id, notification, _said(row.said_before), row.tries, row.try_at_ms)
+
+
+def _said(content: bytes) -> Said | None:
+    return msgspec.msgpack.decode(content, type=Said | None)
 
 
 def _count(found: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -221,7 +221,7 @@ def test_a_message_that_was_refused_is_made_again_at_the_next_look() -> None:
     view = Told()
     view.evaluate(0, alert("Drop", since=0))
     (message,) = view.look(30 * SECOND)
-    view.groups = {key: unsaid(group, message, None) for key, group in view.groups.items()}
+    view.groups = {key: unsaid(group, message, None, 31 * SECOND) or group for key, group in view.groups.items()}
     assert view.look(5 * MINUTE) == []
     assert shapes(view.look(6 * MINUTE)) == [("firing", ["Drop"], [])]
 

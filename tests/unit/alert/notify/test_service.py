@@ -236,6 +236,50 @@ async def test_what_a_receiver_refuses_is_said_again_at_the_next_look(new_place:
         await place.until(["refused", "sent"])
 
 
+async def test_a_recovery_that_a_receiver_refuses_is_said_again_until_it_takes_it(
+    new_place: NewPlace, pagerduty: Played
+) -> None:
+    place = new_place()
+    alert, told = drop(place.clock), ["sent", "sent"]
+    async with place.running():
+        await place.evaluate(alert)
+        await place.until(told)
+        pagerduty.answers += [Answer(400, "key was rotated")] * 2
+        place.clock.advance(5 * MINUTE)
+        await place.evaluate(msgspec.structs.replace(alert, ends_at_ms=place.clock.now_ms()))
+        await place.until([*told, "refused", "sent"])
+        place.clock.advance(MINUTE)
+        await place.evaluate()
+        await place.until([*told, "refused", "sent", "refused"])
+    place = await place.again()
+    async with place.running():
+        await place.evaluate()
+        place.clock.advance(MINUTE)
+        await place.evaluate()
+        await place.until([*told, "refused", "sent", "refused", "sent"])
+    bodies = [one.body for one in pagerduty.received]
+    assert [one["event_action"] for one in bodies] == ["trigger", "resolve"]
+    assert len({one["dedup_key"] for one in bodies}) == 1
+    await place.close()
+
+
+async def test_a_message_that_takes_the_place_of_another_says_what_ended_in_that_one(
+    new_place: NewPlace, slack: Played
+) -> None:
+    place = new_place(receivers=[{"name": "chat", "group_by": ["alertname"], "slack": {"url": slack.url}}])
+    alerts = [drop(place.clock, country=name) for name in ("US", "DE", "FR")]
+    await place.evaluate(*alerts)
+    for ended in (0, 1):
+        place.clock.advance(5 * MINUTE)
+        alerts[ended] = msgspec.structs.replace(alerts[ended], ends_at_ms=place.clock.now_ms())
+        await place.evaluate(*alerts)
+    waiting = await place.service._outbox.next("chat", place.clock.now_ms())
+    assert waiting is not None
+    assert {one.labels["country"] for one in waiting.notification.resolved} == {"US", "DE"}
+    assert {one.labels["country"] for one in waiting.notification.firing} == {"FR"}
+    assert waiting.said_before is None
+
+
 async def test_self_metrics_say_what_waits_since_when_and_what_became_of_the_rest(
     new_place: NewPlace, pagerduty: Played
 ) -> None:
