@@ -118,6 +118,10 @@ class GrpcSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A connection on which nothing came for so long is asked whether it is still there."""
     keepalive_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     """So long may it take to say so."""
+    stream_idle_s_max: Annotated[float, msgspec.Meta(gt=0)] = 600.0
+    """A stream on which no batch came for so long is ended."""
+    stream_age_s_max: Annotated[float, msgspec.Meta(gt=0)] = 3_600.0
+    """A stream is ended after so long, when what was read of it is answered."""
 
     def __post_init__(self) -> None:
         if bool(self.tls_certificate) != bool(self.tls_key):

@@ -331,7 +331,7 @@ def grpc_server(
         return None
     host, port = settings.server.host, settings.grpc_port
     return GrpcServer(
-        IngestService(ingest, settings.ingest, metrics, authorizer(gate)),
+        IngestService(ingest, settings.ingest, settings.grpc, metrics, authorizer(gate)),
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         settings.grpc,
         body_bytes_max=settings.ingest.body_bytes_max,

@@ -108,6 +108,12 @@ class Unavailable(Overloaded):
     code = "unavailable"
 
 
+class StreamOver(Unavailable):
+    """A stream that has no right to be held any longer; a new one may be begun."""
+
+    code = "stream_over"
+
+
 class ConfigError(StreamgaugeError):
     """The settings can't be used as they are; the program doesn't start."""
 

@@ -67,7 +67,8 @@ class ErasureReport(msgspec.Struct, frozen=True):
 
 
 class Erasure:
-    """`log_of_now` tells when what is in the log now is counted. `log_days`: for how long the log keeps events, and so
+    """`log_of_now` tells when what is in the log now is counted. `erase_profile`: takes the user, when, and
+        before when erasures may be forgotten. `log_days`: for how long the log keeps events, and so
     tombstones are needed; `session_gap_ms`: after which a session is closed."""
 
     def __init__(
@@ -77,7 +78,7 @@ class Erasure:
         log_of_now: Callable[[], Awaitable[Counted]],
         *,
         open_store: Callable[[], StoreErase],
-        erase_profile: Callable[[str], int],
+        erase_profile: Callable[[str, int, int], int],
         log_days: int,
         session_gap_ms: int,
     ) -> None:
@@ -110,7 +111,9 @@ class Erasure:
                 rows = await asyncio.to_thread(store.erase, "" if is_anonymous else user, known, until_ms)
             finally:
                 await asyncio.to_thread(store.close)
-            profiles = 0 if is_anonymous else await asyncio.to_thread(self._erase_profile, user)
+            profiles = 0
+            if not is_anonymous:
+                profiles = await asyncio.to_thread(self._erase_profile, user, until_ms, until_ms - self._keep_ms)
         return ErasureReport(**rows, profiles=profiles, anonymous_ids=len(known))
 
     async def run(self) -> None:

@@ -11,14 +11,12 @@ from typing import Final
 
 from streamgauge.core.clock import Clock
 from streamgauge.core.errors import Unavailable
+from streamgauge.profiles.erased import TIMES_TABLE, is_erased, prepare_erased
 from streamgauge.profiles.identify import Traits
 from streamgauge.profiles.importer import prepare, transaction
 from streamgauge.profiles.names import UPDATED_AT, USER_ID
 from streamgauge.profiles.rows import COLUMNS_MAX
 from streamgauge.profiles.sqlite import BUSY_MS_MAX, TABLE, columns_of, quoted
-
-TIMES_TABLE: Final = "traits_times"
-"""When the newest traits of each user were said, ms since 1970."""
 
 
 class TraitsWriter:
@@ -52,10 +50,7 @@ class TraitsWriter:
         try:
             prepare(database)
             database.execute("PRAGMA synchronous = FULL")  # the log is told afterwards how far it was read
-            database.execute(
-                f"CREATE TABLE IF NOT EXISTS {TIMES_TABLE} "
-                f"({USER_ID} TEXT PRIMARY KEY NOT NULL, said_ms INTEGER NOT NULL) WITHOUT ROWID"
-            )
+            prepare_erased(database)
         except sqlite3.Error:
             database.close()
             raise
@@ -65,6 +60,9 @@ class TraitsWriter:
         """`new` of the outcomes are profiles, all others traits."""
         columns, outcomes = columns_of(database), Counter({"new": 0})
         for one in traits:
+            if is_erased(database, one.user_id, one.time_ms):
+                outcomes["erased"] += len(one.values)
+                continue
             newest_ms = _newest_ms(database, one.user_id)
             is_new = newest_ms is None and not _is_there(database, one.user_id)
             outcomes["name"] += one.unnamed_count

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streamgauge.core.clock import ManualClock
 from streamgauge.core.errors import Unavailable
+from streamgauge.profiles.erase import erase_profile
 from streamgauge.profiles.identify import Traits
 from streamgauge.profiles.importer import ImportSummary, ProfileWriter
 from streamgauge.profiles.rows import COLUMNS_MAX, Row
@@ -103,3 +104,29 @@ def test_in_whatever_order_and_however_often_traits_come_the_last_that_was_said_
     found = profiles(file, "plan, age")
     for user, one in newest.items():
         assert {"plan": found[user][0], "age": found[user][1]}.items() >= one.values.items()
+
+
+def test_what_was_said_of_an_erased_user_before_makes_no_profile_and_leaves_no_trace(tmp_path: Path) -> None:
+    file = tmp_path / "profiles.db"
+    traits = writer(file)
+    traits.upsert([Traits("erased-one", 5, {"plan": "pro"}), Traits("v", 5, {"plan": "pro"})])
+    assert erase_profile(f"sqlite:///{file}", "", "erased-one", 10, 0) == 1
+    assert traits.upsert([Traits("erased-one", 10, {"plan": "late"}), Traits("v", 6, {"plan": "free"})]) == {
+        "kept": 1,
+        "erased": 1,
+    }
+    assert profiles(file) == {"v": ("free",)}
+    with sqlite3.connect(file) as database:
+        assert "erased-one" not in "".join(database.iterdump())
+    database.close()
+    assert traits.upsert([Traits("erased-one", 11, {"plan": "back"})]) == {"kept": 1}
+    assert profiles(file)["erased-one"] == ("back",)
+
+
+def test_a_user_who_is_erased_before_the_first_traits_are_read_gets_no_profile(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "profiles.db"
+    assert erase_profile(f"sqlite:///{file}", "", "u", 10, 0) == 0
+    assert writer(file).upsert([Traits("u", 9, {"plan": "pro"})]) == {"erased": 1}
+    assert profiles(file, "updated_at") == {}
+    assert erase_profile(f"sqlite:///{file}", "", "w", 30, 20) == 0  # the first erasure is forgotten by now
+    assert writer(file).upsert([Traits("u", 9, {"plan": "pro"})]) == {"kept": 1}

@@ -19,6 +19,7 @@ from streamgauge.core.errors import (
     Overloaded,
     RateLimited,
     StreamgaugeError,
+    StreamOver,
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
@@ -33,6 +34,7 @@ CODES: Final[dict[type[StreamgaugeError], grpc.StatusCode]] = {
     RateLimited: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
+    StreamOver: grpc.StatusCode.UNAVAILABLE,
 }
 _DOMAIN: Final = "streamgauge"
 

@@ -11,8 +11,8 @@ from typing import Final, NoReturn
 
 import grpc
 
-from streamgauge.config import IngestSettings
-from streamgauge.core.errors import StreamgaugeError, Unavailable
+from streamgauge.config import GrpcSettings, IngestSettings
+from streamgauge.core.errors import StreamgaugeError, StreamOver, Unavailable
 from streamgauge.core.selfmetrics import SelfMetrics
 from streamgauge.ingest.accept import LARGE_BODY_BYTES, Accepted, Ingest, Source
 from streamgauge.ingest.grpc.errors import refusal_of
@@ -33,10 +33,13 @@ _Answers = asyncio.Queue["asyncio.Task[bytes] | StreamgaugeError | None"]
 
 
 class IngestService:
-    def __init__(self, ingest: Ingest, limits: IngestSettings, metrics: SelfMetrics, authorize: Authorize) -> None:
+    def __init__(
+        self, ingest: Ingest, limits: IngestSettings, settings: GrpcSettings, metrics: SelfMetrics, authorize: Authorize
+    ) -> None:
         self._ingest = ingest
         self._authorize = authorize
         self._limits = limits
+        self._settings = settings
         self._metrics = metrics
         self._open: set[_Answers] = set()
         self._readings: set[asyncio.Task[None]] = set()
@@ -78,12 +81,14 @@ class IngestService:
         self._metrics.grpc_streams.inc()
         if self._is_leaving:
             answers.put_nowait(_leaving())
+        aging = asyncio.get_running_loop().call_later(self._settings.stream_age_s_max, answers.put_nowait, _too_old())
         # Never cancelled: the core writes to what a read under way holds. It ends by itself, soon after the call.
         reading = asyncio.create_task(self._read_on(messages, answers, room, context))
         self._readings.add(reading)
         reading.add_done_callback(self._readings.discard)
         try:
-            while (answer := await answers.get()) is not None:
+            await self._authorize(context)  # before it is held open for whoever sends nothing
+            while (answer := await self._next(answers)) is not None:
                 if isinstance(answer, StreamgaugeError):
                     raise answer
                 yield await answer
@@ -94,11 +99,19 @@ class IngestService:
         except Exception as error:
             await self._refuse("Stream", error, context)
         finally:
+            aging.cancel()
             self._open.discard(answers)
             self._metrics.grpc_streams.dec()
             room.release()  # so that reading doesn't wait for ever
             _let_go(answers)
         self._metrics.grpc_calls.labels("Stream", "OK").inc()
+
+    async def _next(self, answers: _Answers) -> asyncio.Task[bytes] | StreamgaugeError | None:
+        try:
+            async with asyncio.timeout(self._settings.stream_idle_s_max):
+                return await answers.get()
+        except TimeoutError:
+            return StreamOver("nothing came on this stream for too long", hint="begin another one when there is more")
 
     async def _read_on(
         self, messages: AsyncIterator[bytes], answers: _Answers, room: asyncio.Semaphore, context: Context
@@ -152,6 +165,10 @@ def _log_bug(answer: asyncio.Task[bytes]) -> None:
     error = None if answer.cancelled() else answer.exception()
     if error is not None and not isinstance(error, StreamgaugeError):
         _logger.error("a batch of a stream that had ended failed", exc_info=error)
+
+
+def _too_old() -> StreamOver:
+    return StreamOver("the stream is as old as one may be", hint="send what was not answered on a new stream")
 
 
 def _leaving() -> Unavailable:

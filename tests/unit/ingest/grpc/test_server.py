@@ -18,10 +18,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from grpc_client import Client, Told, each, request_with, told_by
 from local_cluster.waiting import free_port
 from streamgauge.config import GrpcSettings
-from streamgauge.core.errors import ConfigError, Overloaded, Unavailable
+from streamgauge.core.errors import ConfigError, Overloaded, Unauthorized, Unavailable
 from streamgauge.ingest.grpc.ingest_pb2 import SendRequest
 from streamgauge.ingest.grpc.server import GrpcServer
-from streamgauge.ingest.grpc.service import BATCHES_UNDER_WAY_MAX, IngestService
+from streamgauge.ingest.grpc.service import BATCHES_UNDER_WAY_MAX, Authorize, IngestService
 from unit.ingest.memory_log import Desk
 
 EVENT = {"event": "page_view", "user_id": "u1"}
@@ -49,11 +49,11 @@ async def anyone(_: object) -> None:
 
 @asynccontextmanager
 async def served(
-    settings: GrpcSettings | None = None, *, can_accept: bool = True, **limits: Any
+    settings: GrpcSettings | None = None, *, can_accept: bool = True, authorize: Authorize = anyone, **limits: Any
 ) -> AsyncIterator[Served]:
     desk, address = Desk(**limits), f"127.0.0.1:{free_port()}"
     server = GrpcServer(
-        IngestService(desk.ingest, desk.limits, desk.metrics, anyone),
+        IngestService(desk.ingest, desk.limits, settings or GrpcSettings(), desk.metrics, authorize),
         address,
         settings or GrpcSettings(),
         body_bytes_max=desk.limits.body_bytes_max,
@@ -260,6 +260,39 @@ async def test_a_server_that_leaves_answers_what_it_was_sent_and_ends_its_stream
         assert (await one.client.send(request_with([EVENT]))).count == 1  # of those who don't know it yet
 
 
+async def _silence(one: Served, *requests: SendRequest) -> Told:
+    """How a stream ends whose client says no more after these, and doesn't end it."""
+    return await asyncio.wait_for(one.refusal(lambda: _answered(one, *requests)), 10)
+
+
+async def _answered(one: Served, *requests: SendRequest) -> None:
+    async for answer in one.client.stream(each(requests, asyncio.Event().wait)):
+        assert answer.count == 1
+
+
+async def test_a_silent_stream_is_ended_and_says_why() -> None:
+    async with served(GrpcSettings(stream_idle_s_max=0.2)) as one:
+        told = await _silence(one, request_with([EVENT]))
+        assert (told.status, told.code, told.retry_s) == (_CODE.UNAVAILABLE, "stream_over", 1)
+        assert len(one.desk.log.records) == 1
+        assert one.desk.count("streamgauge_grpc_streams") == 0
+
+
+async def test_an_old_stream_is_ended_and_says_why() -> None:
+    async with served(GrpcSettings(stream_age_s_max=0.2)) as one:
+        told = await _silence(one, request_with([EVENT]))
+        assert (told.status, told.code, told.retry_s) == (_CODE.UNAVAILABLE, "stream_over", 1)
+
+
+async def test_who_may_send_nothing_holds_no_stream_open() -> None:
+    async def nobody(_: object) -> None:
+        raise Unauthorized("there is no key")
+
+    async with served(authorize=nobody) as one:
+        assert (await _silence(one)).status == _CODE.UNAUTHENTICATED
+        assert one.desk.count("streamgauge_grpc_streams") == 0
+
+
 async def test_health_is_what_the_log_says() -> None:
     async with served() as well, served(can_accept=False) as ill:
         assert await well.health() == health_pb2.HealthCheckResponse.SERVING
@@ -285,7 +318,7 @@ async def test_two_servers_do_not_share_a_port() -> None:
     async with served() as one:
         address = one.server.state().details["address"]
         second = GrpcServer(
-            IngestService(one.desk.ingest, one.desk.limits, one.desk.metrics, anyone),
+            IngestService(one.desk.ingest, one.desk.limits, GrpcSettings(), one.desk.metrics, anyone),
             address,
             GrpcSettings(),
             body_bytes_max=1_000,
