@@ -13,6 +13,15 @@ from played import Played
 from running import RunningSystem, eventually
 
 MINUTE_S = 60
+TRIED = """
+groups:
+- name: tried
+  rules:
+  - record: us:views
+    expr: sum(sum_over_time(page_views{country="US"}[2m]))
+  - alert: Some
+    expr: us:views > 0
+"""
 RULES = """
 groups:
 - name: traffic
@@ -109,6 +118,8 @@ def test_traffic_that_falls_is_told_of_once_over_a_crash_and_traffic_that_varies
         assert done.returncode == 0, done.stdout + done.stderr
         assert "country=US" in done.stdout
         assert "country=DE" not in done.stdout
+        tried = system.post("/rules/backtest", json={"text": TRIED, "range": "1h"}).json()
+        assert [one["firings_count"] for one in tried["rules"]] == [1], tried
         assert system.stop() == 0
     found_messages = messages(webhook)
     assert found_messages[-1] == told

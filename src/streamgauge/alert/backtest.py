@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from streamgauge.alert.evaluate import Prepared, SampleAt, samples_over
-from streamgauge.alert.state import Instance, RuleState, Timing, step
+from streamgauge.alert.rules import effective_interval_ms
+from streamgauge.alert.state import Instance, RuleState, SameLabels, Timing, step
 from streamgauge.core.errors import InvalidRequest
 from streamgauge.query.promql.engine import STEPS_MAX, Engine
 
@@ -34,16 +35,21 @@ class Firing(msgspec.Struct, frozen=True):
 
 class Tested(msgspec.Struct, frozen=True):
     """Of one rule. `notifications`: so often would somebody have been told, that it fires or that it is over, were
-    alerts not grouped. `firing_ms`: how long altogether."""
+    alerts not grouped. `firing_ms`: how long altogether. `over_limit`: evaluations that found more alerts than
+    the group's limit, so that the rule would have failed."""
 
     firings: Sequence[Firing]
     firings_count: int
     firing_ms: int
     notifications: int
+    over_limit: int
 
 
 def backtest(rule: Prepared, engine: Engine, start_ms: int, end_ms: int, interval_ms: int) -> Tested:
-    """Evaluated at multiples of the interval in `start_ms <= t <= end_ms`. Raises InvalidRequest."""
+    """Evaluated at multiples of the rule's interval, that of its group in whole `interval_ms`, in `start_ms <= t <=
+    end_ms`. Raises InvalidRequest."""
+    group = rule.named.group
+    interval_ms = effective_interval_ms(group, interval_ms)
     first_ms = -(-start_ms // interval_ms) * interval_ms
     if (end_ms - first_ms) // interval_ms > RANGE_STEPS_MAX:
         raise InvalidRequest(
@@ -51,14 +57,21 @@ def backtest(rule: Prepared, engine: Engine, start_ms: int, end_ms: int, interva
         )
     timing = Timing(rule.rule.for_ms, rule.rule.keep_firing_for_ms, interval_ms)
     parts = _Parts(engine, end_ms, interval_ms)
-    state, ended, notifications = RuleState(), list[Instance](), 0
+    state, ended, notifications, over_limit = RuleState(), list[Instance](), 0, 0
     for at_ms, samples in _each_step(rule, engine, (first_ms, end_ms), interval_ms):
         if not samples and not state.instances:
             state = RuleState({}, at_ms)
             continue
+        if group.limit_alerts and len(samples) > group.limit_alerts:
+            over_limit += 1  # it fails, and its alerts stay what they are
+            continue
         before = state
         lasting = partial(parts.at, at_ms=at_ms)
-        state, changes = step(state, rule.lasting(rule.expanded(samples), state, lasting), at_ms, timing)
+        try:
+            state, changes = step(state, rule.lasting(rule.expanded(samples), state, lasting), at_ms, timing)
+        except SameLabels as error:
+            hint = "leave labels of the series in the alert's, or aggregate in the expression"
+            raise InvalidRequest(f"{rule.rule.name}: {error}", code="invalid_rule", hint=hint) from error
         notifications += sum(change.now == "firing" or change.was == "firing" for change in changes)
         for change in changes:
             if change.was == "firing":
@@ -66,7 +79,7 @@ def backtest(rule: Prepared, engine: Engine, start_ms: int, end_ms: int, interva
     still = [one for one in state.instances.values() if one.phase == "firing"]
     firings = [_firing(one) for one in (*ended, *still)]
     lengths = ((one.ended_at_ms or end_ms) - one.started_at_ms for one in firings)
-    return Tested(firings[-FIRINGS_MAX:], len(firings), sum(lengths), notifications)
+    return Tested(firings[-FIRINGS_MAX:], len(firings), sum(lengths), notifications, over_limit)
 
 
 def _each_step(

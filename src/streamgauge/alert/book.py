@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,7 @@ class RuleBook:
         self._files: dict[str, tuple[_Stamp, tuple[Group, ...]]] = {}
         self._made: dict[str, tuple[str, tuple[Group, ...]]] = {}
         self._rules: tuple[Prepared, ...] = ()
+        self._metrics: dict[str, frozenset[str]] = {}
         self.groups: tuple[Group, ...] = ()
         self.problems: dict[str, str] = {}
         """What can't be used, by the name of the file or group."""
@@ -56,6 +58,10 @@ class RuleBook:
     @property
     def rules(self) -> Sequence[Prepared]:
         return self._rules
+
+    def metrics(self, one: Prepared) -> frozenset[str]:
+        """That a rule reads, itself or by the names of record rules; "" where a selector doesn't say."""
+        return self._metrics[one.named.key]
 
     @property
     def rollups(self) -> Sequence[Rollup]:
@@ -143,10 +149,26 @@ class RuleBook:
             self._is_bad("all", f"{len(named):,} rules altogether: only the first {RULES_MAX:,} are evaluated")
         known = {one.named.key: one for one in self._rules}
         self._rules = tuple(_prepared(one, known.get(one.key)) for one in named[:RULES_MAX])
+        records: dict[str, AbstractSet[str]] = {}
+        for one in self._rules:
+            if one.rule.kind == "record":
+                records[one.rule.name] = one.metrics | records.get(one.rule.name, frozenset())
+        self._metrics = {one.named.key: _behind(one.metrics, records) for one in self._rules}
 
 
 def _prepared(named: Named, before: Prepared | None) -> Prepared:
     return before if before is not None and before.named == named else Prepared(named)
+
+
+def _behind(metrics: AbstractSet[str], records: Mapping[str, AbstractSet[str]]) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = list(metrics)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += records.get(name, ())
+    return frozenset(found - records.keys())
 
 
 def _files_of(folder: Path) -> list[Path]:

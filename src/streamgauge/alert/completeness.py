@@ -28,8 +28,8 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 def watermark_of(metrics: AbstractSet[str]) -> Watermark:
-    """The slowest one of what a rule reads."""
-    if any(name in SESSION_METRICS for name in metrics):
+    """The slowest one of what a rule reads. What doesn't say a name ("") may be any."""
+    if "" in metrics or any(name in SESSION_METRICS for name in metrics):
         return "sessions"
     if metrics and all(name.startswith(SELF_METRICS) for name in metrics):
         return "clock"

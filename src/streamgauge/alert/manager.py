@@ -154,7 +154,7 @@ class AlertManager:
             self._first_ms = now_ms // self.interval_ms * self.interval_ms - self.interval_ms
         self._last = dict.fromkeys(_WATERMARKS, self._first_ms) | await self._database.read(read_clocks)
         kept = await self._database.read(read_states)
-        watermarks = {one.named.key: watermark_of(one.metrics) for one in self.book.rules}
+        watermarks = {one.named.key: watermark_of(self.book.metrics(one)) for one in self.book.rules}
         self._kept = {
             key: one._replace(state=_evaluated(one.state, self._last[watermarks.get(key, "events")]))
             for key, one in kept.items()
@@ -188,7 +188,7 @@ class AlertManager:
         changed: dict[str, KeptState] = {}
         interval_ms = self.interval_ms
         for watermark, at_ms in due.items():
-            rules = [one for one in self._alert_rules() if watermark_of(one.metrics) == watermark]
+            rules = [one for one in self._alert_rules() if watermark_of(self.book.metrics(one)) == watermark]
             rules = [one for one in rules if _is_due(one, at_ms, self._last[watermark], interval_ms)]
             missed = (at_ms - self._last[watermark]) // interval_ms - 1
             if watermark == "events" and missed > 0:
@@ -299,7 +299,7 @@ class AlertManager:
 
     async def _draw(self, happened: Sequence[Happened], at_ms: int, fresh: Freshness | None) -> None:
         """What metrics did lately, beside the alerts that are news. Nobody waits for it where it can't be asked."""
-        metrics = {one.named.key: one.metrics for one in self.book.rules}
+        metrics = {one.named.key: self.book.metrics(one) for one in self.book.rules}
         news = {one.transition.fingerprint: one for one in happened if one.transition.now != "pending"}
         found = {
             fingerprint: curve_of(metrics.get(one.key, frozenset()), self.book.rollups, one.transition.labels)
@@ -320,7 +320,7 @@ class AlertManager:
 
     def alerts(self) -> list[Alert]:
         """All that fire, and those resolved lately."""
-        metrics = {one.named.key: one.metrics for one in self.book.rules}
+        metrics = {one.named.key: self.book.metrics(one) for one in self.book.rules}
         return [
             self._alert(instance, metrics.get(key, frozenset()), self._trends.get(fingerprint, ()))
             for key, kept in self._kept.items()
@@ -357,7 +357,7 @@ class AlertManager:
         return RuleState() if kept is None else kept.state
 
     def _hold_of(self, one: Prepared) -> Hold | None:
-        return None if watermark_of(one.metrics) == "clock" else self._hold
+        return None if watermark_of(self.book.metrics(one)) == "clock" else self._hold
 
     def _measure(self, now_ms: int) -> None:
         rules = self._alert_rules()

@@ -37,18 +37,21 @@ _evaluated: ContextVar[frozenset[str]] = ContextVar("record_rules", default=froz
 class RuleSeries:
     """See `query.promql_service.Beside`."""
 
-    def __init__(self, book: RuleBook, database: StateDatabase, interval_ms: int) -> None:
+    def __init__(
+        self, book: RuleBook, database: StateDatabase, interval_ms: int, tried: Sequence[Prepared] = ()
+    ) -> None:
+        """`tried`: rules that are not in the book, instead of those of their groups that are."""
         self._book, self._database, self._interval_ms = book, database, interval_ms
+        self._tried = tried
 
     def select(self, sources: Sources, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> SeriesBatch:
         """Only of selectors that say a name: others would evaluate every rule there is."""
         named = [one for one in matchers if one.name == NAME]
         if not named:
             return SeriesBatch.of([])
-        records = [one for one in self._book.rules if one.rule.kind == "record"]
         found = [
             series
-            for one in records
+            for one in self._records()
             if _is_named(one.rule.name, named)
             for series in self._recorded(one, sources, start_ms, end_ms)
         ]
@@ -58,7 +61,12 @@ class RuleSeries:
         return SeriesBatch.of([one for one, here in zip(found, kept, strict=True) if here])
 
     def names(self) -> set[str]:
-        return {one.rule.name for one in self._book.rules if one.rule.kind == "record"} | {ALERTS, FOR_STATE}
+        return {one.rule.name for one in self._records()} | {ALERTS, FOR_STATE}
+
+    def _records(self) -> list[Prepared]:
+        groups = {one.named.group.name for one in self._tried}
+        others = (one for one in self._book.rules if one.named.group.name not in groups)
+        return [one for one in (*others, *self._tried) if one.rule.kind == "record"]
 
     def _recorded(self, one: Prepared, sources: Sources, start_ms: int, end_ms: int) -> Sequence[Series]:
         name, step_ms = one.rule.name, self._interval_ms

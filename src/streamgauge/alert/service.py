@@ -12,6 +12,7 @@ from streamgauge.alert.evaluate import Prepared
 from streamgauge.alert.records import HISTORY_MAX, Happened, delete_group, read_history, write_group
 from streamgauge.alert.rule_file import RuleError, read_rules
 from streamgauge.alert.rules import Group, named_rules
+from streamgauge.alert.series import RuleSeries
 from streamgauge.core.clock import Clock
 from streamgauge.core.errors import Conflict, InvalidRequest, NotFound
 from streamgauge.model import DAY_MS, SESSION_METRICS, Freshness
@@ -88,7 +89,8 @@ class RuleService:
     async def backtest(self, text: str, start_ms: int | None, end_ms: int | None) -> Backtest:
         """Of the last 7 days where nothing else is asked. Raises InvalidRequest, what the evaluation raises."""
         groups, _ = self.check(text)
-        rules = [Prepared(named) for named in named_rules(groups) if named.rule.kind == "alert"]
+        tried = [Prepared(named) for named in named_rules(groups)]
+        rules = [one for one in tried if one.rule.kind == "alert"]
         if not rules or len(rules) > BACKTEST_RULES_MAX:
             raise RuleError(f"{len(rules)} alert rules: 1 to {BACKTEST_RULES_MAX} can be tried at once")
         fresh = await self._freshness()
@@ -96,15 +98,14 @@ class RuleService:
         start_ms = end_ms - 7 * DAY_MS if start_ms is None else start_ms
         if start_ms >= end_ms:
             raise InvalidRequest("`from` is not before `to`, or not in the past", code="invalid_range")
-        tested = [(one, await self._tested(one, start_ms, end_ms, fresh)) for one in rules]
-        return Backtest(start_ms, end_ms, tested)
+        series = RuleSeries(self.book, self._database, self._interval_ms, tried)
 
-    async def _tested(self, rule: Prepared, start_ms: int, end_ms: int, fresh: Freshness) -> Tested:
-        def work(sources: Sources) -> Tested:
-            engine = Engine(sources, check=sources.check)
+        def test(rule: Prepared, sources: Sources) -> Tested:
+            engine = Engine(sources.beside(series), check=sources.check)
             return backtest(rule, engine, start_ms, end_ms, self._interval_ms)
 
-        return await self._promql.answer(work, fresh)
+        tested = [(one, await self._promql.answer(partial(test, one), fresh)) for one in rules]
+        return Backtest(start_ms, end_ms, tested)
 
 
 def _notes(group: Group, known: set[str]) -> list[str]:

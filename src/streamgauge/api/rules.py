@@ -136,6 +136,7 @@ def _tested(rule: Prepared, tested: Any) -> dict[str, Any]:
         "firings_count": tested.firings_count,
         "firing_ms": tested.firing_ms,
         "notifications": tested.notifications,
+        "over_limit": tested.over_limit,
         "firings": [
             {
                 "labels": one.labels,

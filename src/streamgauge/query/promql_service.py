@@ -67,6 +67,12 @@ class Sources:
         self.check = check
         self.complete_up_to_ms = complete_up_to_ms
 
+    def beside(self, other: Beside) -> Sources:
+        """The same, with other series beside them."""
+        return Sources(
+            self._rollups, self._self_series, self.check, beside=other, complete_up_to_ms=self.complete_up_to_ms
+        )
+
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, hints: Hints) -> SeriesBatch:
         found = self._rollups.select(matchers, start_ms, end_ms, hints)
         own = self._self_series.select(matchers, start_ms, end_ms, hints)

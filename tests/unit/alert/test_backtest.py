@@ -73,3 +73,27 @@ def test_a_backtest_finds_an_outage_of_hours_once() -> None:
     found = backtest(rule, Engine(memory), 60 * MINUTE_MS, 559 * MINUTE_MS, MINUTE_MS)
     (firing,) = found.firings
     assert (firing.started_at_ms, firing.ended_at_ms) == (70 * MINUTE_MS, 501 * MINUTE_MS)
+
+
+def of_group(more: str, rule: str) -> Prepared:
+    text = f"groups: [{{name: g, {more}, rules: [{rule}]}}]"
+    return Prepared(next(iter(named_rules(read_rules(text, (), source="made")))))
+
+
+def test_a_backtest_evaluates_at_the_interval_of_the_group() -> None:
+    memory = Memory(series({minute * 60: 4 if minute in (3, 5) else 9 for minute in range(11)}))
+    found = backtest(of_group("interval: 5m", "{alert: Low, expr: m < 5}"), Engine(memory), 0, 600_000, MINUTE_MS)
+    (firing,) = found.firings
+    assert (firing.started_at_ms, firing.ended_at_ms) == (5 * MINUTE_MS, 10 * MINUTE_MS)
+
+
+def test_a_backtest_says_how_often_a_rule_was_over_its_limit() -> None:
+    memory = Memory(*(series(dict.fromkeys(range(0, 240, 60), 4), a=name) for name in "xyz"))
+    found = backtest(of_group("limit: 2", "{alert: Low, expr: m < 5}"), Engine(memory), 0, 180_000, MINUTE_MS)
+    assert (found.over_limit, found.firings_count) == (4, 0)
+
+
+def test_alerts_with_the_same_labels_are_refused() -> None:
+    memory = Memory(series({0: 4}, a="x"), series({0: 4}, a="y"))
+    with pytest.raises(InvalidRequest, match="Low: two series have the same labels"):
+        backtest(of_group("limit: 0", '{alert: Low, expr: m < 5, labels: {a: ""}}'), Engine(memory), 0, 0, MINUTE_MS)
