@@ -18,7 +18,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: up demo up-cluster demo-cluster test test-cluster flink-jar proto lint bench bench-query bench-engines lock clean setup format
+.PHONY: up demo up-cluster demo-cluster test test-cluster flink-jar proto lint fuzz bench bench-query bench-engines lock clean setup format
 
 BIN := .venv/bin
 STAMPS := .make
@@ -81,6 +81,9 @@ lint: $(STAMPS)/python $(STAMPS)/ui-packages $(STAMPS)/sdk-packages
 format: $(STAMPS)/python
 	$(BIN)/ruff format src tests tools bench sdk/python
 	$(BIN)/ruff check --fix src tests tools bench sdk/python
+
+fuzz: $(STAMPS)/python
+	RUST_BACKTRACE=0 PYTHONPATH=tests $(BIN)/python -m fuzz.run $(ARGS)
 
 bench: setup
 	$(BIN)/python bench/spine.py $(ARGS)
