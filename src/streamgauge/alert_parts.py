@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from litestar.handlers import BaseRouteHandler
+from sqlalchemy import Connection
 
 from streamgauge.alert.book import RuleBook
 from streamgauge.alert.manager import AlertManager
@@ -61,8 +62,13 @@ class Alerting(NamedTuple):
 class Watches:
     """A Leader that never leads: another process evaluates, this one answers."""
 
+    epoch = ""
+
     async def leads(self) -> bool:
         return False
+
+    def check(self, connection: Connection, epoch: str) -> None:
+        """It never writes."""
 
 
 def rules_of(settings: Settings, database: StateDatabase) -> Rules:
@@ -104,6 +110,9 @@ def alerting(
         *prometheus_rule_routes(manager),
     ]
     jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [manager.run]
-    if evaluates:
-        jobs.append(notifications.run if lease is None else partial(lease.while_held, notifications.run))
+    if lease is not None:
+        notifications.led_by(lambda connection: lease.check(connection, lease.epoch))
+        jobs += [lease.keep, partial(lease.while_held, notifications.run)]
+    elif evaluates:
+        jobs.append(notifications.run)
     return Alerting(manager, routes, jobs, lease)

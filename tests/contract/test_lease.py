@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -65,3 +66,36 @@ async def test_who_can_not_renew_it_does_not_go_on(databases: list[StateDatabase
             await lease.leads()
         await stopped.wait()
     held.cancel()
+
+
+async def test_a_holder_that_is_slow_keeps_it_while_it_is_renewed_beside_its_work(
+    databases: list[StateDatabase],
+) -> None:
+    one, other = (Lease(database, "alerts", lease_s=0.9, renewed_s=0.1) for database in databases)
+    keeping = asyncio.create_task(one.keep())
+    assert await one.leads()
+    epoch, until_s = one.epoch, time.monotonic() + 2
+    while time.monotonic() < until_s:  # `one` doesn't ask all this time
+        assert not await other.leads()
+        await asyncio.sleep(0.05)
+    await databases[0].write(lambda connection: one.check(connection, epoch))
+    keeping.cancel()
+
+
+async def test_a_holder_that_was_too_slow_can_not_write_any_more_even_when_it_has_it_again(
+    databases: list[StateDatabase],
+) -> None:
+    one, other = (Lease(database, "alerts", lease_s=0.3, renewed_s=0) for database in databases)
+    assert await one.leads()
+    epoch = one.epoch
+    await databases[0].write(lambda connection: one.check(connection, epoch))
+    async with asyncio.timeout(10):
+        while not await other.leads():  # noqa: ASYNC110 - what is waited for is the time of a database
+            await asyncio.sleep(0.02)
+    with pytest.raises(Unavailable, match="lost"):
+        await databases[0].write(lambda connection: one.check(connection, epoch))
+    await other.give_back()
+    assert await one.leads()
+    with pytest.raises(Unavailable, match="lost"):
+        await databases[0].write(lambda connection: one.check(connection, epoch))
+    await databases[0].write(lambda connection: one.check(connection, one.epoch))

@@ -20,6 +20,8 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 
+from sqlalchemy import Connection
+
 from streamgauge.alert.base import Alert, Notifier
 from streamgauge.alert.book import RuleBook
 from streamgauge.alert.completeness import Hold, Watermark, hold, target_ms, watermark_of
@@ -61,6 +63,15 @@ class Leader(Protocol):
         """Whether this process evaluates, of all that could. Raises Unavailable."""
         ...
 
+    @property
+    def epoch(self) -> str:
+        """Another one whenever it began to lead."""
+        ...
+
+    def check(self, connection: Connection, epoch: str) -> None:
+        """Raises Unavailable where it no longer leads, or not since then without a break."""
+        ...
+
 
 class RuleStatus(NamedTuple):
     """What is known of one rule, for answers."""
@@ -98,6 +109,7 @@ class AlertManager:
         self._last: dict[str, int] = {}
         self._hold: Hold | None = None
         self._is_resumed = False
+        self._epoch = ""
         self._first_ms: int | None = None
         self._forgot_ms = 0
 
@@ -135,6 +147,8 @@ class AlertManager:
     async def turn(self) -> None:
         """One look whether there is something to evaluate, and the round if there is. Raises Unavailable."""
         leads = self._leader is None or await self._leader.leads()
+        if self._leader is not None and self._leader.epoch != self._epoch:
+            self._epoch, self._is_resumed = self._leader.epoch, False  # others may have evaluated meanwhile
         changed = await self.book.refresh()
         now_ms = self._clock.now_ms()
         fresh, trouble = await self._fresh()
@@ -279,16 +293,15 @@ class AlertManager:
         clocks: Mapping[str, int],
         now_ms: int,
     ) -> None:
+        epoch = self._epoch
+
+        def work(connection: Connection) -> None:
+            if self._leader is not None:
+                self._leader.check(connection, epoch)
+            write_round(connection, states=changed, gone=gone, happened=happened, clocks=clocks)
+
         try:
-            await self._database.write(
-                partial(
-                    write_round,
-                    states=changed,
-                    gone=gone,
-                    happened=happened,
-                    clocks=clocks,
-                )
-            )
+            await self._database.write(work)
         except StreamgaugeError:
             # It is what is written down that holds: from there the next round begins.
             self._is_resumed = False

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection
 
 from promql_series import Memory
 from streamgauge.alert.base import Alert
@@ -240,11 +241,16 @@ async def test_a_group_has_an_interval_of_its_own(world: World) -> None:
 
 async def test_two_managers_with_one_leader_tell_once(world: World) -> None:
     class Leader:
+        epoch = ""
+
         def __init__(self, leads: bool) -> None:
             self.is_leading = leads
 
         async def leads(self) -> bool:
             return self.is_leading
+
+        def check(self, connection: Connection, epoch: str) -> None:
+            """It leads for ever."""
 
     first, second = world.manager(), world.manager()
     first._leader, second._leader = (one, other) = Leader(True), Leader(False)
@@ -259,10 +265,38 @@ async def test_two_managers_with_one_leader_tell_once(world: World) -> None:
     assert await world.history() == [("inactive", "firing")]
 
 
+async def test_who_stopped_leading_during_a_round_writes_nothing_and_tells_nobody(world: World) -> None:
+    class Slow:
+        epoch = "1"
+        holder = "1"
+
+        async def leads(self) -> bool:
+            return True
+
+        def check(self, connection: Connection, epoch: str) -> None:
+            if epoch != self.holder:
+                raise Unavailable("another does this work")
+
+    manager = world.manager()
+    manager._leader = leader = Slow()
+    leader.holder = "2"
+    with pytest.raises(Unavailable):
+        await world.minute(manager, 4)
+    assert (await world.history(), world.told) == ([], [])
+    leader.epoch = leader.holder = "3"
+    await world.minute(manager, 4)
+    assert (await world.history(), len(world.told)) == ([("inactive", "firing")], 1)
+
+
 async def test_who_only_answers_says_when_nobody_evaluates(world: World) -> None:
     class Nobody:
+        epoch = ""
+
         async def leads(self) -> bool:
             return False
+
+        def check(self, connection: Connection, epoch: str) -> None:
+            """It leads for ever."""
 
     manager = world.manager()
     manager._leader = Nobody()

@@ -5,8 +5,8 @@ What was put in is delivered at least once, whatever happens to the process: it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, literal, select, update
@@ -14,13 +14,15 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert
 from streamgauge.alert.notify.base import Notification, Status
 from streamgauge.alert.notify.grouping import Group, Said
 from streamgauge.alert.notify.tables import GROUPS, NOTIFICATIONS
-from streamgauge.state.database import StateDatabase
+from streamgauge.state.database import StateDatabase, Work
 
 Outcome = Literal["waiting", "sent", "refused", "expired", "superseded", "dropped"]
 """`superseded`: a newer one of the same group and status was made before this one could be delivered. `dropped`: there
 were too many. `expired`: it was tried for as long as is tried."""
 
 ANSWER_CHARS_MAX: Final = 500
+
+T = TypeVar("T")
 
 _N = NOTIFICATIONS.c
 
@@ -79,6 +81,15 @@ class Outbox:
     def __init__(self, database: StateDatabase, waiting_max: int) -> None:
         """`waiting_max`: of one receiver."""
         self._database, self._waiting_max = database, waiting_max
+        self.check: Callable[[Connection], None] = _always
+        """In every transaction that writes; raises where another process does this work."""
+
+    async def _write(self, work: Work[T]) -> T:
+        def checked(connection: Connection) -> T:
+            self.check(connection)
+            return work(connection)
+
+        return await self._database.write(checked)
 
     async def groups(self) -> dict[str, Group]:
         """As they were kept last."""
@@ -107,7 +118,7 @@ class Outbox:
             receivers = {message.notification.receiver for message in messages}
             return Put(superseded, _count(self._drop(connection, receiver) for receiver in receivers))
 
-        return await self._database.write(work)
+        return await self._write(work)
 
     def _supersede(self, connection: Connection, message: Message) -> tuple[Message, int]:
         """The message to be put in, and of how many others it takes the place."""
@@ -156,13 +167,13 @@ class Outbox:
 
     async def ended(self, id_: int, outcome: Outcome, now_ms: int, *, tries: int, answer: str) -> None:
         ended = update(NOTIFICATIONS).where(_N.id == id_).values(tries=tries, **_ended(outcome, now_ms, answer))
-        await self._database.write(lambda connection: connection.execute(ended))
+        await self._write(lambda connection: connection.execute(ended))
 
     async def again(self, id_: int, try_at_ms: int, *, tries: int, answer: str) -> None:
         """It is tried again then."""
         later = update(NOTIFICATIONS).where(_N.id == id_)
         later = later.values(try_at_ms=try_at_ms, tries=tries, answer=answer[:ANSWER_CHARS_MAX])
-        await self._database.write(lambda connection: connection.execute(later))
+        await self._write(lambda connection: connection.execute(later))
 
     async def backlogs(self) -> dict[str, Backlog]:
         """Of the receivers for which something waits."""
@@ -200,12 +211,12 @@ class Outbox:
         """What waits for others, which the config file no longer has, is dropped."""
         others = update(NOTIFICATIONS).where(_N.is_waiting, _N.receiver.not_in(receivers))
         gone = others.values(_ended("dropped", now_ms, "the config file has no such receiver"))
-        await self._database.write(lambda connection: connection.execute(gone))
+        await self._write(lambda connection: connection.execute(gone))
 
     async def forget(self, before_ms: int) -> None:
         """Take out of the log what ended before."""
         old = delete(NOTIFICATIONS).where(~_N.is_waiting, _N.ended_at_ms < before_ms)
-        await self._database.write(lambda connection: connection.execute(old))
+        await self._write(lambda connection: connection.execute(old))
 
 
 def _with_ended(newer: Notification, older: Iterable[Notification]) -> Notification:
@@ -213,6 +224,10 @@ def _with_ended(newer: Notification, older: Iterable[Notification]) -> Notificat
     said = {alert.fingerprint for alert in newer.alerts}
     ended = {alert.fingerprint: alert for one in older for alert in one.resolved if alert.fingerprint not in said}
     return msgspec.structs.replace(newer, resolved=(*newer.resolved, *ended.values()))
+
+
+def _always(_: Connection) -> None:
+    """Where there is one process."""
 
 
 def _row(message: Message) -> dict[str, Any]:

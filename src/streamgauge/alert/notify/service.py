@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from sqlalchemy import Connection
 
 from streamgauge.alert.base import Alert
 from streamgauge.alert.notify.base import Notification, Receiver, Refused, TryAgain, group_key
@@ -78,6 +79,10 @@ class Notifications:
             )
             for name, receiver in self._receivers.items()
         }
+
+    def led_by(self, check: Callable[[Connection], None]) -> None:
+        """Every write to the outbox checks so that this process still does the work."""
+        self._outbox.check = check
 
     async def notify(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """See Notifier."""
