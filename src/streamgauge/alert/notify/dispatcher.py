@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -34,7 +35,7 @@ TOLD_WITHIN_MS: Final = 120_000
 """After the start, groups are not looked at before an evaluation has told what fires by now, or this time is over."""
 
 ALERTS_MAX: Final = 20_000
-"""That fire at the same time; further ones are not told of."""
+"""That fire at the same time; of further ones that nobody knows yet nobody is told."""
 
 _TICK_S: Final = 1.0
 _FORGET_EACH_S: Final = 3_600.0
@@ -77,11 +78,11 @@ class Dispatcher:
 
     async def notify(self, alerts: Sequence[Alert], now_ms: int) -> None:
         """See Notifier. Raises what those of StateDatabase do: then it knows what it knew before."""
-        if len(alerts) > ALERTS_MAX:
-            self._metrics.alerts_untold.inc(len(alerts) - ALERTS_MAX)
-            alerts = alerts[:ALERTS_MAX]
         async with self._one_at_a_time:
             before = await self._known()
+            if len(alerts) > ALERTS_MAX:
+                given, alerts = len(alerts), _most(alerts, before)
+                self._metrics.alerts_untold.inc(given - len(alerts))
             after = told(before, list(self._routes.values()), alerts, now_ms, self._timeout_ms)
             await self._keep(before, after.values(), [])
             self._firing = [alert for alert in alerts if alert.ends_at_ms is None]
@@ -170,3 +171,11 @@ class Dispatcher:
         self._groups = {key: group for key, group in groups.items() if not group.is_over}
         if messages:
             self._on_put({message.notification.receiver for message in messages})
+
+
+def _most(alerts: Sequence[Alert], groups: Groups) -> Sequence[Alert]:
+    """As many as may be, and all that are known: one that isn't told of any more would be taken for resolved."""
+    known = {fingerprint for group in groups.values() for fingerprint in group.members}
+    told = [alert for alert in alerts if alert.fingerprint in known]
+    new = (alert for alert in alerts if alert.fingerprint not in known)
+    return [*told, *islice(new, max(0, ALERTS_MAX - len(told)))]

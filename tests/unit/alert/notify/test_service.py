@@ -280,6 +280,20 @@ async def test_a_message_that_takes_the_place_of_another_says_what_ended_in_that
     assert waiting.said_before is None
 
 
+async def test_of_too_many_alerts_those_that_are_known_are_not_taken_for_resolved(
+    new_place: NewPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamgauge.alert.notify.dispatcher.ALERTS_MAX", 1)
+    place = new_place()
+    known, new = drop(place.clock), drop(place.clock, alertname="Other")
+    await place.evaluate(known)
+    for _ in range(3):
+        place.clock.advance(5 * MINUTE)
+        await place.evaluate(new, known)
+    found = {(one.group_key, one.status) for one in await place.service.log(limit=100)}
+    assert found == {('oncall:{alertname="Drop"}', "firing"), ('chat:{alertname="Drop"}', "firing")}
+
+
 async def test_self_metrics_say_what_waits_since_when_and_what_became_of_the_rest(
     new_place: NewPlace, pagerduty: Played
 ) -> None:
