@@ -330,8 +330,9 @@ def grpc_server(
     if not settings.grpc.enabled:
         return None
     host, port = settings.server.host, settings.grpc_port
+    authorize = authorizer(gate, Proxies(settings.ingest.trusted_proxies))
     return GrpcServer(
-        IngestService(ingest, settings.ingest, settings.grpc, metrics, authorizer(gate)),
+        IngestService(ingest, settings.ingest, settings.grpc, metrics, authorize),
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         settings.grpc,
         body_bytes_max=settings.ingest.body_bytes_max,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Final, Protocol
 
 import msgspec
@@ -18,7 +19,11 @@ from streamgauge.state.database import StateDatabase
 ENTRIES_MAX: Final = 1_000
 """Of one answer."""
 
+REFUSALS_PER_MINUTE_MAX: Final = 20
+"""Of each key, and written down: whoever may not do anything could fill the disk with what they may not."""
+
 _SUBJECT_CHARS_MAX: Final = 512
+_FORBIDDEN: Final = 403
 
 _logger = logging.getLogger(__name__)
 
@@ -48,14 +53,29 @@ class AuditLog:
         self._clock = clock
         self._metrics = metrics
         self._keep_ms = keep_days * DAY_MS
+        self._minute = 0
+        self._refusals: Counter[str] = Counter()
 
     async def record(self, entry: Entry) -> None:
         now_ms = self._clock.now_ms()
+        if not self._is_written(entry, now_ms):
+            self._metrics.audit_refusals_unwritten.inc()
+            return
         try:
             await self._database.write(lambda connection: write_entry(connection, entry, now_ms, self._keep_ms))
         except (Overloaded, Unavailable) as error:
             self._metrics.audit_failures.inc()
             _logger.error("not in the audit log: %s %s by %s: %s", entry.action, entry.subject, entry.actor, error)
+
+    def _is_written(self, entry: Entry, now_ms: int) -> bool:
+        if entry.status != _FORBIDDEN:
+            return True
+        minute = now_ms // 60_000
+        if minute != self._minute:
+            self._minute = minute
+            self._refusals.clear()
+        self._refusals[entry.actor] += 1
+        return self._refusals[entry.actor] <= REFUSALS_PER_MINUTE_MAX
 
     async def entries(self, limit: int, before_id: int | None) -> list[Entry]:
         """The newest first. Raises Overloaded, Unavailable."""

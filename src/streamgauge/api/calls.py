@@ -7,24 +7,28 @@ from urllib.parse import unquote
 
 from streamgauge.access.credentials import credentials_of
 from streamgauge.access.gate import Gate
+from streamgauge.core.address import Proxies
 from streamgauge.ingest.accept import Source
 from streamgauge.ingest.grpc.service import Context
 
 
-def authorizer(gate: Gate) -> Callable[[Context], Awaitable[Source | None]]:
+def authorizer(gate: Gate, proxies: Proxies) -> Callable[[Context], Awaitable[Source | None]]:
     """Asked for every batch, so that a stream ends soon after its key. The key is in the call's metadata, as
-    `authorization`."""
+    `authorization`; the address is what trusted proxies say in `x-forwarded-for`, as for HTTP."""
 
     async def source_of_call(context: Context) -> Source | None:
         if gate.is_open:
             return None
         metadata = context.invocation_metadata() or ()
-        headers = {
-            name.encode(): value if isinstance(value, bytes) else value.encode("latin-1", "replace")
+        texts = [
+            (name, value.decode("latin-1") if isinstance(value, bytes) else value)
             for name, value in metadata
-            if name == "authorization"
-        }
-        address = _address(context.peer())
+            if name in ("authorization", "x-forwarded-for")
+        ]
+        headers = {name.encode(): value.encode("latin-1", "replace") for name, value in texts}
+        peer = _address(context.peer())
+        hops = ",".join(value for name, value in texts if name == "x-forwarded-for")
+        address = (proxies.address(peer, hops) if hops else "") or peer
         gate.enter(address)
         try:
             caller = await gate.caller(credentials_of(headers), address)

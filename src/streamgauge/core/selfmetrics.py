@@ -246,6 +246,11 @@ class SelfMetrics:
         self.audit_failures = Counter(
             "streamgauge_audit_failures", "Admin actions that could not be written to the audit log.", registry=registry
         )
+        self.audit_refusals_unwritten = Counter(
+            "streamgauge_audit_refusals_unwritten",
+            "Admin actions that a key may not do, over those of a minute that are in the audit log.",
+            registry=registry,
+        )
 
     def exposition(self) -> bytes:
         """All self-metrics in Prometheus' text format, version 0.0.4."""
