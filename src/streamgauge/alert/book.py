@@ -51,6 +51,7 @@ class RuleBook:
         self._rules: tuple[Prepared, ...] = ()
         self._metrics: dict[str, frozenset[str]] = {}
         self.groups: tuple[Group, ...] = ()
+        self._unread: set[str] = {_FOLDER}
         self.problems: dict[str, str] = {}
         """What can't be used, by the name of the file or group."""
         self._arrange()
@@ -62,6 +63,11 @@ class RuleBook:
     def metrics(self, one: Prepared) -> frozenset[str]:
         """That a rule reads, itself or by the names of record rules; "" where a selector doesn't say."""
         return self._metrics[one.named.key]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the folder and each of its files could be read since the start. Else there may be more rules."""
+        return not self._unread
 
     @property
     def rollups(self) -> Sequence[Rollup]:
@@ -87,6 +93,7 @@ class RuleBook:
                 self._is_bad(_FOLDER, f"the folder of rules can't be read: {error}")
             return False
         self.problems.pop(_FOLDER, None)
+        self._unread &= found.keys()
         changed = bool(self._files.keys() - found.keys())
         for name in self._files.keys() - found.keys():
             del self._files[name]
@@ -110,9 +117,12 @@ class RuleBook:
             return False
         except (InvalidRequest, OSError, UnicodeDecodeError) as error:
             self._is_bad(name, str(error))
+            if name not in self._files:
+                self._unread.add(name)
             self._files[name] = (stamp, before[1])
             return False
         self.problems.pop(name, None)
+        self._unread.discard(name)
         self._files[name] = (stamp, groups)
         return True
 

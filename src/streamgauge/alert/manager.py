@@ -110,6 +110,7 @@ class AlertManager:
         self._hold: Hold | None = None
         self._is_resumed = False
         self._epoch = ""
+        self._seen: set[str] = set()
         self._first_ms: int | None = None
         self._forgot_ms = 0
 
@@ -271,9 +272,14 @@ class AlertManager:
         self._problems[one.named.key] = problem
 
     def _gone(self, now_ms: int, changed: dict[str, KeptState], happened: list[Happened]) -> list[str]:
-        """Rules that are no more: what fired of them is resolved, told of for its time, and then forgotten."""
+        """Rules that are no more: what fired of them is resolved, told of for its time, and then forgotten. Of a rule
+        that wasn't there since the start nobody knows whether it is in a file that can't be read."""
         gone: list[str] = []
-        for key in self._kept.keys() - {one.named.key for one in self._alert_rules()}:
+        here = {one.named.key for one in self._alert_rules()}
+        self._seen |= here
+        for key in self._kept.keys() - here:
+            if key not in self._seen and not self.book.is_whole:
+                continue
             rule, group, state = self._kept[key]
             after, changes = step(state, (), now_ms, Timing(0, 0, now_ms))
             happened += [Happened(key, rule, group, change) for change in changes]

@@ -265,6 +265,28 @@ async def test_two_managers_with_one_leader_tell_once(world: World) -> None:
     assert await world.history() == [("inactive", "firing")]
 
 
+async def test_a_file_that_is_broken_at_a_restart_resolves_nothing_until_it_is_gone(world: World) -> None:
+    await world.minute(world.manager(), 4)
+    world.rules("groups: [{name: g, rules: [{alert: Low, expr: 'm <'}]}]")
+    manager = world.manager()
+    await world.minute(manager, 4, minutes=3)
+    assert [alert.ends_at_ms for alert in world.told[-1]] == [None]
+    assert "a.yml" in manager.book.problems
+    (world.folder / "a.yml").unlink()
+    await world.minute(manager, 4)
+    assert await world.history() == [("inactive", "firing"), ("firing", "resolved")]
+
+
+async def test_a_folder_that_is_away_at_a_restart_resolves_nothing(world: World) -> None:
+    await world.minute(world.manager(), 4)
+    away = world.folder.rename(world.folder.with_name("away"))
+    manager = world.manager()
+    await world.minute(manager, 4, minutes=3)
+    away.rename(world.folder)
+    await world.minute(manager, 9)
+    assert await world.history() == [("inactive", "firing"), ("firing", "resolved")]
+
+
 async def test_who_stopped_leading_during_a_round_writes_nothing_and_tells_nobody(world: World) -> None:
     class Slow:
         epoch = "1"
