@@ -9,7 +9,8 @@ from streamgauge.log.base import EventLog, Offsets
 
 class LogEnds:
     def __init__(self, log: EventLog, clock: Clock) -> None:
-        self._soon = Soon(log.end_offsets)
+        self._log = log
+        self._soon = Soon(self._end_offsets)
         self._clock = clock
         self._known: tuple[int, Offsets] = (clock.now_ms(), {})
 
@@ -23,3 +24,6 @@ class LogEnds:
         if found is not None:
             self._known = (asked_ms, found)
         return self._known
+
+    async def _end_offsets(self) -> Offsets:
+        return await self._log.end_offsets()
